@@ -1,0 +1,155 @@
+/* Grainwise: the denoised photo, and where it can be trusted.
+ *
+ * The whole public interface of the engine.  A model is loaded once and may be used by several threads; a
+ * run reads a photo by rows and hands out its posterior by rows, from top to bottom.
+ *
+ * Units: every pixel value is in the encoding that the photo is edited in (R'G'B' or Y'), 1.0 = white; a noise
+ * level is a standard deviation in that unit.  255 levels = 1.0.  Rows are arrays of float, channels last, without
+ * padding: rows * width * channels.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#pragma once
+
+#include <gio/gio.h>
+
+G_BEGIN_DECLS
+
+#define GW_ERROR (gw_error_quark ())
+
+typedef enum
+{
+  GW_ERROR_MODEL, /* a model file that is broken, or of a kind that this version does not know */
+  GW_ERROR_PHOTO, /* a photo or noise level that cannot be worked on */
+  GW_ERROR_MEMORY /* not enough memory for this width */
+} GwError;
+
+GQuark gw_error_quark (void);
+
+/* ---- Models ---------------------------------------------------------------------------------------------- */
+
+typedef struct _GwModel GwModel;
+
+/* What a model says of itself.  Strings belong to the model. */
+typedef struct
+{
+  const char *name;
+  const char *version;
+  const char *architecture;
+  const char *noise_range_levels; /* trained range of the noise level, in 8-bit levels */
+  const char *encoding;
+  const char *training;
+  const char *licence;
+  gint64      parameters;
+  double      multiply_adds_per_pixel;
+  int         radius;    /* no output pixel depends on a pixel farther away than this */
+  int         alignment; /* a crop gives the same result if its origin is a multiple of this */
+} GwModelCard;
+
+/**
+ * gw_model_load:
+ * @path: a .safetensors file
+ *
+ * Reads a model and checks all of it: the file's structure, the metadata, the shape, type and values of every
+ * tensor.  Returns: a model to free with gw_model_free(), or %NULL with @error naming the tensor or the byte.
+ */
+GwModel           *gw_model_load (const char *path, GError **error);
+void               gw_model_free (GwModel *model);
+const GwModelCard *gw_model_get_card (const GwModel *model);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (GwModel, gw_model_free)
+
+/* ---- The posterior of a photo ---------------------------------------------------------------------------- */
+
+/**
+ * GwReadRows:
+ * @y: first row, 0 <= @y
+ * @n_rows: how many rows
+ * @rows: (out): room for @n_rows * width * channels values
+ *
+ * Fills @rows.  Called from the thread that runs, mostly downwards; the last rows may be asked for twice, since the
+ * lower edge is mirrored.
+ */
+typedef gboolean (*GwReadRows) (int y, int n_rows, float *rows, gpointer data, GError **error);
+
+typedef struct
+{
+  int        width, height;
+  int        channels; /* 1 (grey) or 3 (red, green, blue) */
+  GwReadRows read;
+  gpointer   data;
+} GwPhoto;
+
+/* Gaussian noise, independent from pixel to pixel.  Where @read is set it gives the noise level of every pixel and
+ * channel, else @level holds for the whole photo (level[0] alone for a grey one). */
+typedef struct
+{
+  float      level[3];
+  GwReadRows read;
+  gpointer   data;
+} GwNoise;
+
+/* A block of finished rows. */
+typedef struct
+{
+  int          y, n_rows, width, channels;
+  const float *noisy;      /* y, the photo as read */
+  const float *level;      /* the noise level of every pixel and channel */
+  const float *mean;       /* E[x|y], the denoised photo */
+  const float *covariance; /* Cov[x|y] of a pixel's colour: rr, rg, rb, gg, gb, bb; grey: one variance */
+} GwPosterior;
+
+typedef gboolean (*GwWriteRows) (const GwPosterior *rows, gpointer data, GError **error);
+typedef void (*GwProgress) (double fraction, gpointer data);
+
+typedef struct
+{
+  int           threads; /* 0: one for each processor */
+  GCancellable *cancellable;
+  GwProgress    progress; /* called from the thread that runs, a few times a second at most on large photos */
+  gpointer      progress_data;
+} GwRun;
+
+/**
+ * gw_posterior_run:
+ * @model: the score model
+ * @photo: what to denoise, 1x1 or larger
+ * @noise: what is known of its noise
+ * @run: (nullable): threads, progress, cancellation
+ * @write: receives every row once, from top to bottom, in blocks; its argument is valid during the call
+ *
+ * Runs the network over the photo, a few rows at a time: memory grows with the width, not with the height.
+ * Returns the posterior mean by Tweedie's formula, E[x|y] = y + S s1(y) (Robbins 1956; Efron 2011), and the posterior
+ * covariance Cov[x|y] = S + S s2(y) S (Meng, Song, Li, Ermon 2021, Theorem 1), S = diag(level^2).
+ *
+ * Where the level is 0 the photo comes back as it is, with variance 0.  Pixels that are not finite (or beyond 10^4
+ * times white) are filled from their neighbours in the row before the network sees them; what comes back there is
+ * the network's estimate.
+ *
+ * Returns: %FALSE with @error set by @read or @write, or in the domains %GW_ERROR and %G_IO_ERROR (cancelled).
+ */
+gboolean gw_posterior_run (const GwModel *model, const GwPhoto *photo, const GwNoise *noise, const GwRun *run,
+                           GwWriteRows write, gpointer data, GError **error);
+
+/**
+ * gw_posterior_scores:
+ * @s1: (out) (nullable): n_rows * width * channels, the first-order score S^-1 (D - y)
+ * @s2: (out) (nullable): as many values as the covariance, the second-order score S^-1 (C - S) S^-1
+ *
+ * The scores of the noisy density that the posterior was made from, in 1/unit and 1/unit^2.  The level must not be 0.
+ */
+void gw_posterior_scores (const GwPosterior *rows, float *s1, float *s2);
+
+/* ---- The noise of a photo -------------------------------------------------------------------------------- */
+
+/**
+ * gw_noise_estimate:
+ * @noise: (out): filled with one level per channel
+ *
+ * Estimates the level of white noise from the photo itself: the median absolute value of its finest diagonal Haar
+ * coefficients (Donoho and Johnstone 1994), over pixels that are not clipped.  Texture makes it too large, noise that is
+ * correlated from pixel to pixel too small.
+ */
+gboolean gw_noise_estimate (const GwPhoto *photo, GwNoise *noise, GCancellable *cancellable, GError **error);
+
+G_END_DECLS

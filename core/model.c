@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "model.h"
+
+#include <glib/gi18n-lib.h>
+
+/* Bounds that keep a hostile description from asking for more than any real model does. */
+#define MAX_STAGES 6
+#define MAX_WIDTH  1024
+#define MAX_BLOCKS 32
+
+typedef struct
+{
+  GwModel    *model;
+  GHashTable *unused; /* names of tensors that no layer has asked for */
+  GError    **error;
+  gboolean    failed;
+} Builder;
+
+/* ---- Tensors to layers ----------------------------------------------------------------------------------- */
+
+static GwTensor *
+take_tensor (Builder *builder, const char *name, int n_dims, const gint64 *shape)
+{
+  GwTensor *tensor = g_hash_table_lookup (builder->model->file->tensors, name);
+
+  if (builder->failed)
+    return NULL;
+  builder->failed = TRUE;
+  if (! tensor)
+    {
+      g_set_error (builder->error, GW_ERROR, GW_ERROR_MODEL, _ ("the tensor “%s” is missing"), name);
+      return NULL;
+    }
+  for (int i = 0; i < n_dims; i++)
+    if (tensor->n_dims != n_dims || tensor->shape[i] != shape[i])
+      {
+        g_autoptr (GString) wanted = g_string_new (NULL);
+
+        for (int k = 0; k < n_dims; k++)
+          g_string_append_printf (wanted, "%s%d", k > 0 ? " x " : "", (int) shape[k]);
+        g_set_error (builder->error, GW_ERROR, GW_ERROR_MODEL, _ ("the tensor “%s” must have the shape %s"), name,
+                     wanted->str);
+        return NULL;
+      }
+  builder->failed = FALSE;
+  g_hash_table_remove (builder->unused, name);
+  builder->model->card.parameters += tensor->n_values;
+
+  return tensor;
+}
+
+/* PyTorch's order of a kernel's axes is (out, in, row, column), and (in, out, row, column) if transposed; the layers want
+ * what is described in network.h. */
+static float *
+arrange_weights (const GwTensor *tensor, GwLayerKind kind)
+{
+  const gboolean up = kind == GW_LAYER_UP2;
+  const int      in = tensor->shape[up ? 0 : 1], out = tensor->shape[up ? 1 : 0], size = tensor->shape[2];
+  float         *weights = g_new (float, tensor->n_values);
+  const float   *value   = tensor->values;
+
+  for (int a = 0; a < tensor->shape[0]; a++)
+    for (int b = 0; b < tensor->shape[1]; b++)
+      for (int row = 0; row < size; row++)
+        for (int column = 0; column < size; column++, value++)
+          {
+            if (up)
+              weights[((row * in + a) * 2 + column) * out + b] = *value;
+            else
+              weights[((row * size + column) * in + b) * out + a] = *value;
+          }
+  return weights;
+}
+
+/* @layer: all but the weights and the bias.  Returns its number, or 0 when something has failed. */
+static int
+add_layer (Builder *builder, GwLayer layer, gboolean has_bias, const char *name_format, ...) G_GNUC_PRINTF (4, 5);
+
+static int
+add_layer (Builder *builder, GwLayer layer, gboolean has_bias, const char *name_format, ...)
+{
+  const int        size = layer.kind == GW_LAYER_CONV3 ? 3 : 2;
+  const gboolean   up   = layer.kind == GW_LAYER_UP2;
+  GwTensor        *weight, *bias = NULL;
+  g_autofree char *name = NULL, *weight_name = NULL;
+  va_list          arguments;
+
+  va_start (arguments, name_format);
+  name = g_strdup_vprintf (name_format, arguments);
+  va_end (arguments);
+
+  weight_name = g_strconcat (name, ".weight", NULL);
+  weight = take_tensor (builder, weight_name, 4,
+                        (gint64[]) { up ? layer.in : layer.out, up ? layer.out : layer.in, size, size });
+  if (has_bias)
+    {
+      g_autofree char *bias_name = g_strconcat (name, ".bias", NULL);
+
+      bias = take_tensor (builder, bias_name, 1, (gint64[]) { layer.out });
+    }
+  if (builder->failed)
+    return 0;
+
+  layer.weights = arrange_weights (weight, layer.kind);
+  g_clear_pointer (&weight->values, g_free); /* not needed twice */
+  layer.bias    = bias ? bias->values : NULL;
+
+  return gw_network_add (&builder->model->network, layer);
+}
+
+/* ---- The architecture "ScoreNet" of weights/model.py ------------------------------------------------------- */
+
+static int
+add_conv3 (Builder *builder, int source, int in, int out, int scale, gboolean relu, gboolean has_bias, const char *name)
+{
+  return add_layer (builder,
+                    (GwLayer) {
+                      .kind = GW_LAYER_CONV3, .source = source, .addend = -1, .relu = relu, .in = in, .out = out, .scale = scale },
+                    has_bias, "%s", name);
+}
+
+/* x + b (relu (a (x))), a few times */
+static int
+add_stage (Builder *builder, int x, int width, int scale, int blocks, const char *name)
+{
+  for (int i = 0; i < blocks; i++)
+    {
+      GwLayer layer = { .kind = GW_LAYER_CONV3, .source = x, .addend = -1, .relu = TRUE, .in = width, .out = width, .scale = scale };
+
+      layer.source = add_layer (builder, layer, FALSE, "%s.%d.a", name, i);
+      layer.relu   = FALSE;
+      layer.addend = x;
+      x            = add_layer (builder, layer, FALSE, "%s.%d.b", name, i);
+    }
+  return x;
+}
+
+static void
+build_score_net (Builder *builder, const int *widths, int n_widths, int blocks)
+{
+  GwModel  *model   = builder->model;
+  const int cells   = model->shuffle * model->shuffle;
+  const int deepest = n_widths - 1;
+  int       skips[MAX_STAGES];
+  int       x, input, features;
+
+  input = gw_network_add (&model->network, (GwLayer) {
+                                             .kind = GW_LAYER_INPUT, .source = 0, .addend = -1, .out = 2 * GW_PLANES * cells });
+  x     = add_conv3 (builder, input, 2 * GW_PLANES * cells, widths[0], 0, FALSE, FALSE, "head");
+
+  for (int i = 0; i < deepest; i++)
+    {
+      g_autofree char *stage = g_strdup_printf ("d.%d", i);
+
+      x = skips[i] = add_stage (builder, x, widths[i], i, blocks, stage);
+      x = add_layer (builder,
+                     (GwLayer) {
+                       .kind = GW_LAYER_DOWN2, .source = x, .addend = -1, .in = widths[i], .out = widths[i + 1], .scale = i + 1 },
+                     FALSE, "dn.%d", i);
+    }
+  x = add_stage (builder, x, widths[deepest], deepest, blocks, "mid");
+  for (int i = deepest - 1; i >= 0; i--)
+    {
+      g_autofree char *stage = g_strdup_printf ("u.%d", i);
+
+      x = add_layer (builder,
+                     (GwLayer) {
+                       .kind = GW_LAYER_UP2, .source = x, .addend = skips[i], .in = widths[i + 1], .out = widths[i], .scale = i },
+                     FALSE, "up.%d", i);
+      x = add_stage (builder, x, widths[i], i, blocks, stage);
+    }
+
+  model->mean = add_conv3 (builder, x, widths[0], GW_MEAN_PLANES * cells, 0, FALSE, FALSE, "tail");
+  features    = gw_network_add (&model->network, (GwLayer) {
+                                                .kind = GW_LAYER_ASINH, .source = x, .addend = input, .in = widths[0], .out = widths[0],
+                                                .first_plane = GW_PLANES * cells });
+  features        = add_conv3 (builder, features, widths[0], widths[0], 0, TRUE, TRUE, "h1");
+  model->cholesky = add_conv3 (builder, features, widths[0], GW_CHOLESKY * cells, 0, FALSE, TRUE, "h2");
+}
+
+/* ---- Metadata -------------------------------------------------------------------------------------------- */
+
+static const char *
+take_text (Builder *builder, const char *key)
+{
+  const char *text = g_hash_table_lookup (builder->model->file->metadata, key);
+
+  if (! builder->failed && ! text)
+    {
+      g_set_error (builder->error, GW_ERROR, GW_ERROR_MODEL, _ ("the metadata “%s” is missing"), key);
+      builder->failed = TRUE;
+    }
+  return builder->failed ? NULL : text;
+}
+
+/* Whole numbers from 1 to @max, separated by commas, at most @room; returns how many. */
+static int
+take_numbers (Builder *builder, const char *key, int *numbers, int room, int max)
+{
+  const char *text = take_text (builder, key);
+  g_auto (GStrv) parts = text ? g_strsplit (text, ",", room + 1) : NULL;
+  const int n = parts ? g_strv_length (parts) : 0;
+
+  for (int i = 0; i < MAX (n, 1) && text; i++)
+    {
+      gint64 number;
+
+      if (n < 1 || n > room || ! g_ascii_string_to_signed (g_strstrip (parts[i]), 10, 1, max, &number, NULL))
+        {
+          g_set_error (builder->error, GW_ERROR, GW_ERROR_MODEL, _ ("the metadata “%s” cannot be used: “%.100s”"), key, text);
+          builder->failed = TRUE;
+          return 0;
+        }
+      numbers[i] = number;
+    }
+  return n;
+}
+
+static void
+require_text (Builder *builder, const char *key, const char *wanted)
+{
+  const char *text = take_text (builder, key);
+
+  if (text && ! g_str_equal (text, wanted))
+    {
+      g_set_error (builder->error, GW_ERROR, GW_ERROR_MODEL,
+                   _ ("the metadata “%s” is “%.100s”; this version of Grainwise knows “%s”"), key, text, wanted);
+      builder->failed = TRUE;
+    }
+}
+
+static gboolean
+build (Builder *builder)
+{
+  GwModel     *model = builder->model;
+  GwModelCard *card  = &model->card;
+  int          widths[MAX_STAGES], n_widths, blocks = 0;
+
+  require_text (builder, "architecture", "ScoreNet");
+  require_text (builder, "encoding", "R'G'B' 0-1");
+  require_text (builder, "noise_planes", "3");
+  n_widths = take_numbers (builder, "widths", widths, MAX_STAGES, MAX_WIDTH);
+  take_numbers (builder, "blocks", &blocks, 1, MAX_BLOCKS);
+  take_numbers (builder, "shuffle", &model->shuffle, 1, 4);
+
+  card->name               = take_text (builder, "name");
+  card->version            = take_text (builder, "version");
+  card->architecture       = take_text (builder, "architecture");
+  card->noise_range_levels = take_text (builder, "noise_range_levels");
+  card->encoding           = take_text (builder, "encoding");
+  card->training           = take_text (builder, "training");
+  card->licence            = take_text (builder, "licence");
+  if (builder->failed)
+    return FALSE;
+
+  build_score_net (builder, widths, n_widths, blocks);
+  if (builder->failed)
+    return FALSE;
+
+  if (g_hash_table_size (builder->unused) > 0)
+    {
+      GHashTableIter iter;
+      gpointer       name;
+
+      g_hash_table_iter_init (&iter, builder->unused);
+      g_hash_table_iter_next (&iter, &name, NULL);
+      g_set_error (builder->error, GW_ERROR, GW_ERROR_MODEL, _ ("the tensor “%s” has no place in this architecture"),
+                   (const char *) name);
+      return FALSE;
+    }
+
+  card->multiply_adds_per_pixel = gw_network_multiply_adds (&model->network) / (model->shuffle * model->shuffle);
+  card->alignment               = model->shuffle << (n_widths - 1);
+  card->radius                  = (gw_network_radius (&model->network) + 1) * model->shuffle;
+
+  return TRUE;
+}
+
+/* ---- Public ---------------------------------------------------------------------------------------------- */
+
+GQuark
+gw_error_quark (void)
+{
+  return g_quark_from_static_string ("gw-error-quark");
+}
+
+GwModel *
+gw_model_load (const char *path, GError **error)
+{
+  g_autoptr (GwModel) model    = g_new0 (GwModel, 1);
+  g_autoptr (GHashTable) names = g_hash_table_new (g_str_hash, g_str_equal);
+  Builder        builder       = { .model = model, .unused = names, .error = error };
+  GHashTableIter iter;
+  gpointer       name;
+
+  gw_network_init (&model->network);
+  model->file = gw_safetensors_load (path, error);
+  if (! model->file)
+    return NULL;
+
+  g_hash_table_iter_init (&iter, model->file->tensors);
+  while (g_hash_table_iter_next (&iter, &name, NULL))
+    g_hash_table_add (names, name);
+
+  if (! build (&builder))
+    {
+      g_autofree char *shown = g_filename_display_name (path);
+
+      g_prefix_error (error, _ ("The model “%s” cannot be used: "), shown);
+      return NULL;
+    }
+  return g_steal_pointer (&model);
+}
+
+void
+gw_model_free (GwModel *model)
+{
+  g_clear_pointer (&model->file, gw_safetensors_free);
+  gw_network_clear (&model->network);
+  g_free (model);
+}
+
+const GwModelCard *
+gw_model_get_card (const GwModel *model)
+{
+  return &model->card;
+}

@@ -1,0 +1,77 @@
+/* A network as a list of layers, and its evaluation row by row.
+ *
+ * Every layer keeps the few rows that the layers after it still need, in a ring; a block of rows goes in at the top,
+ * finished rows come out below.  Nothing is computed twice and nothing depends on the size of a block, because there are
+ * no tiles.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#pragma once
+
+#include <glib.h>
+
+#include "workers.h"
+
+typedef enum
+{
+  GW_LAYER_INPUT, /* rows filled by the caller */
+  GW_LAYER_CONV3, /* 3x3 convolution, zero outside the photo */
+  GW_LAYER_DOWN2, /* 2x2 convolution, stride 2 */
+  GW_LAYER_UP2,   /* 2x2 transposed convolution, stride 2 */
+  GW_LAYER_ASINH  /* asinh (source / mean of the addend's noise planes): features in units of the local noise level */
+} GwLayerKind;
+
+typedef struct
+{
+  GwLayerKind kind;
+  int         source;   /* the layer that it reads */
+  int         addend;   /* a layer added to the result (residual or skip connection), or -1; ASINH: the noise */
+  gboolean    relu;     /* max (0, .) of the result */
+  int         in, out;  /* channels */
+  int         scale;    /* log2 of how much coarser than the input */
+  float      *weights;  /* CONV3: [3][3][in][out]; DOWN2: [2][2][in][out]; UP2: [2][in][2][out] (row, column first) */
+  const float *bias;    /* [out] or NULL */
+  int         first_plane; /* ASINH: the addend's channels from here on are noise levels */
+} GwLayer;
+
+typedef struct
+{
+  GArray *layers; /* GwLayer; a layer reads only layers before it; the first one is the input */
+} GwNetwork;
+
+void gw_network_init (GwNetwork *network);
+void gw_network_clear (GwNetwork *network);
+/* Takes over layer.weights.  Returns the layer's number. */
+int gw_network_add (GwNetwork *network, GwLayer layer);
+
+const GwLayer *gw_network_get (const GwNetwork *network, int layer);
+/* Multiplications for one pixel of the input layer. */
+double gw_network_multiply_adds (const GwNetwork *network);
+/* How far away, in pixels of the input layer, a pixel can be on which an output pixel depends. */
+int gw_network_radius (const GwNetwork *network);
+
+/* One pass over a photo. */
+typedef struct _GwPass GwPass;
+
+/**
+ * gw_pass_new:
+ * @width, @height: of the input layer, multiples of 2^(largest scale)
+ * @outputs: the layers whose rows the caller reads, together with the input's
+ * @block: rows of the input layer pushed at once, a multiple of 2^(largest scale)
+ *
+ * Plans how many rows each layer must keep, and allocates them; GW_ERROR_MEMORY if that fails.
+ */
+GwPass *gw_pass_new (const GwNetwork *network, GwWorkers *workers, int width, int height, const int *outputs,
+                     int n_outputs, int block, GError **error);
+void    gw_pass_free (GwPass *pass);
+
+/* Rows of the input layer to be filled next: from *@first on, the number returned; 0 when the photo has ended. */
+int gw_pass_next (GwPass *pass, int *first);
+/* A row of a layer: width * channels floats, valid while the layer keeps it. */
+float *gw_pass_row (GwPass *pass, int layer, int row);
+/* To be called when those rows are filled, until all rows are finished.  Computes at most a block of every layer.  Afterwards
+ * the rows from *@first on, the number returned, of all outputs are finished; they, and the same rows of the input, may be
+ * read until the next rows are filled. */
+int gw_pass_push (GwPass *pass, int *first);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (GwPass, gw_pass_free)

@@ -1,0 +1,377 @@
+/* From a photo's rows to its posterior's rows.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include <math.h>
+#include <string.h>
+#include <glib/gi18n-lib.h>
+
+#include "model.h"
+
+/* Blocks of this many rows of the coarsest layer: enough work for the threads between two barriers. */
+#define COARSE_ROWS 4
+
+/* Noise below 0.003 levels is none, and features are divided by the level. */
+#define LEVEL_FLOOR 1e-5f
+
+/* A pixel beyond this is no photo any more, and its square must not overflow anywhere. */
+#define VALUE_LIMIT 1e4f
+
+#define SQRT3 1.7320508f
+
+typedef struct
+{
+  const GwModel *model;
+  const GwPhoto *photo;
+  const GwNoise *noise;
+  GwPass        *pass;
+
+  int    padded_width, padded_height;       /* multiples of the model's alignment */
+  int    block;                             /* rows read or written at once */
+  float *photo_rows, *level_rows;           /* a block as read */
+  float *noisy, *level, *mean, *covariance; /* a block as written */
+  int    covariances;                       /* values a pixel */
+  int    first;                             /* row of the photo with which the block being written begins */
+} Job;
+
+static void
+job_clear (Job *job)
+{
+  g_clear_pointer (&job->pass, gw_pass_free);
+  g_free (job->photo_rows);
+  g_free (job->level_rows);
+  g_free (job->noisy);
+  g_free (job->level);
+  g_free (job->mean);
+  g_free (job->covariance);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Job, job_clear)
+
+/* ---- Photo to network ------------------------------------------------------------------------------------ */
+
+/* The row or column that stands in for @i beyond the right or lower edge of @n: mirrored, the last one repeated. */
+static int
+mirror (int i, int n)
+{
+  i %= 2 * n;
+
+  return i < n ? i : 2 * n - 1 - i;
+}
+
+static gboolean
+is_photo (const float *pixel, int channels)
+{
+  for (int c = 0; c < channels; c++)
+    if (! (fabsf (pixel[c]) <= VALUE_LIMIT))
+      return FALSE;
+
+  return TRUE;
+}
+
+/* Fills what is no photo with the last pixel that is, or before that with the first. */
+static void
+fill_holes (float *row, int width, int channels)
+{
+  static const float nothing[3] = { 0, 0, 0 };
+  const float       *filling    = NULL;
+
+  for (int x = 0; x < width && ! filling; x++)
+    if (is_photo (row + x * channels, channels))
+      filling = row + x * channels;
+  if (! filling)
+    filling = nothing;
+
+  for (int x = 0; x < width; x++)
+    {
+      float *pixel = row + x * channels;
+
+      if (is_photo (pixel, channels))
+        filling = pixel;
+      else
+        memcpy (pixel, filling, sizeof (float) * channels);
+    }
+}
+
+static gboolean
+check_levels (const float *row, int width, int channels, int y, GError **error)
+{
+  for (int i = 0; i < width * channels; i++)
+    if (! (row[i] >= 0 && row[i] <= VALUE_LIMIT))
+      {
+        g_set_error (error, GW_ERROR, GW_ERROR_PHOTO, _ ("The noise map holds no noise level at column %d, row %d."),
+                     i / channels, y);
+        return FALSE;
+      }
+  return TRUE;
+}
+
+/* Reads @n rows from @y on, mirrored below the photo, into job->photo_rows and job->level_rows. */
+static gboolean
+read_rows (Job *job, int y, int n, GError **error)
+{
+  const GwPhoto *photo  = job->photo;
+  const gsize    length = (gsize) photo->width * photo->channels;
+
+  for (int k = 0, rows; k < n; k += rows)
+    {
+      const int row = mirror (y + k, photo->height);
+
+      rows = y + k < photo->height ? MIN (n - k, photo->height - y - k) : 1;
+      if (! photo->read (row, rows, job->photo_rows + k * length, photo->data, error))
+        return FALSE;
+      if (job->noise->read && ! job->noise->read (row, rows, job->level_rows + k * length, job->noise->data, error))
+        return FALSE;
+    }
+
+  for (int k = 0; k < n; k++)
+    {
+      float *levels = job->level_rows + k * length;
+
+      fill_holes (job->photo_rows + k * length, photo->width, photo->channels);
+      if (! job->noise->read)
+        for (gsize i = 0; i < length; i++)
+          levels[i] = job->noise->level[i % photo->channels];
+      if (! check_levels (levels, photo->width, photo->channels, y + k, error))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+/* Spreads one photo row over the channels of an input row.  A grey photo's noise is the same in all three channels:
+ * along the grey axis (1,1,1)/sqrt(3) of the colour cube its level is sqrt(3) times as high, so that is what the network is
+ * told (see grey_inputs in weights/model.py). */
+static void
+fill_input_row (Job *job, int y, const float *photo, const float *level)
+{
+  const int shuffle  = job->model->shuffle;
+  const int cells    = shuffle * shuffle;
+  const int channels = job->photo->channels;
+  const int out      = gw_network_get (&job->model->network, 0)->out;
+  float    *input    = gw_pass_row (job->pass, 0, y / shuffle) + y % shuffle * shuffle;
+
+  for (int x = 0; x < job->padded_width; x++)
+    {
+      const int source = mirror (x, job->photo->width) * channels;
+      float    *cell   = input + x / shuffle * out + x % shuffle;
+
+      for (int p = 0; p < GW_PLANES; p++)
+        {
+          const int   c   = channels == 1 ? 0 : p;
+          const float sd  = MAX (level[source + c], LEVEL_FLOOR);
+
+          cell[p * cells]               = photo[source + c];
+          cell[(GW_PLANES + p) * cells] = channels == 1 ? SQRT3 * sd : sd;
+        }
+    }
+}
+
+/* ---- Network to posterior -------------------------------------------------------------------------------- */
+
+/* C = L L^T, L_kk = level_k exp (g_k / 2), L_kl = level_k h_kl: rr, rg, rb, gg, gb, bb. */
+static void
+covariance_from_cholesky (const float g[GW_CHOLESKY], const float level[GW_PLANES], float covariance[6])
+{
+  const float l00 = level[0] * expf (0.5f * CLAMP (g[0], -8, 3));
+  const float l11 = level[1] * expf (0.5f * CLAMP (g[1], -8, 3));
+  const float l22 = level[2] * expf (0.5f * CLAMP (g[2], -8, 3));
+  const float l10 = level[1] * g[3], l20 = level[2] * g[4], l21 = level[2] * g[5];
+
+  covariance[0] = l00 * l00;
+  covariance[1] = l00 * l10;
+  covariance[2] = l00 * l20;
+  covariance[3] = l10 * l10 + l11 * l11;
+  covariance[4] = l10 * l20 + l11 * l21;
+  covariance[5] = l20 * l20 + l21 * l21 + l22 * l22;
+}
+
+/* One row of the photo; @number counts from the block's first. */
+static void
+finish_row (int number, gpointer data)
+{
+  Job         *job      = data;
+  const int    y        = job->first + number;
+  const int    shuffle  = job->model->shuffle;
+  const int    cells    = shuffle * shuffle;
+  const int    channels = job->photo->channels;
+  const int    width    = job->photo->width;
+  const int    cell_row = y / shuffle;
+  const float *input    = gw_pass_row (job->pass, 0, cell_row);
+  const float *residual = gw_pass_row (job->pass, job->model->mean, cell_row);
+  const float *cholesky = gw_pass_row (job->pass, job->model->cholesky, cell_row);
+
+  for (int x = 0; x < width; x++)
+    {
+      const gsize  i    = (gsize) number * width + x;
+      const int    cell = y % shuffle * shuffle + x % shuffle;
+      const float *in   = input + x / shuffle * (2 * GW_PLANES * cells) + cell;
+      const float *r    = residual + x / shuffle * (GW_MEAN_PLANES * cells) + cell;
+      const float *l    = cholesky + x / shuffle * (GW_CHOLESKY * cells) + cell;
+      float        noisy[GW_PLANES], level[GW_PLANES], mean[GW_PLANES], g[GW_CHOLESKY], covariance[6];
+
+      for (int p = 0; p < GW_PLANES; p++)
+        {
+          const float sd = in[(GW_PLANES + p) * cells] / (channels == 1 ? SQRT3 : 1);
+          const gboolean none = sd <= LEVEL_FLOOR * 1.001f;
+
+          noisy[p] = in[p * cells];
+          level[p] = none ? 0 : sd;
+          mean[p]  = none ? noisy[p] : noisy[p] - r[p * cells];
+        }
+      for (int k = 0; k < GW_CHOLESKY; k++)
+        g[k] = l[k * cells];
+
+      if (channels == 1)
+        {
+          const float told[GW_PLANES] = { SQRT3 * level[0], SQRT3 * level[0], SQRT3 * level[0] };
+          const float *c = covariance;
+
+          covariance_from_cholesky (g, told, covariance);
+          job->noisy[i]      = noisy[0];
+          job->level[i]      = level[0];
+          job->mean[i]       = (mean[0] + mean[1] + mean[2]) / 3;
+          job->covariance[i] = (c[0] + c[3] + c[5] + 2 * (c[1] + c[2] + c[4])) / 9;
+        }
+      else
+        {
+          covariance_from_cholesky (g, level, covariance);
+          memcpy (job->noisy + 3 * i, noisy, sizeof (noisy));
+          memcpy (job->level + 3 * i, level, sizeof (level));
+          memcpy (job->mean + 3 * i, mean, sizeof (mean));
+          memcpy (job->covariance + 6 * i, covariance, sizeof (covariance));
+        }
+    }
+}
+
+/* ---- Public ---------------------------------------------------------------------------------------------- */
+
+static gboolean
+check_arguments (const GwPhoto *photo, const GwNoise *noise, GError **error)
+{
+  if (photo->width < 1 || photo->height < 1 || (photo->channels != 1 && photo->channels != 3)
+      || photo->width > G_MAXINT / 64 || photo->height > G_MAXINT / 64)
+    {
+      g_set_error (error, GW_ERROR, GW_ERROR_PHOTO, _ ("A photo of %d × %d pixels with %d channels cannot be denoised."),
+                   photo->width, photo->height, photo->channels);
+      return FALSE;
+    }
+  for (int c = 0; c < photo->channels && ! noise->read; c++)
+    if (! (noise->level[c] >= 0 && noise->level[c] <= VALUE_LIMIT))
+      {
+        g_set_error (error, GW_ERROR, GW_ERROR_PHOTO, _ ("%g is no noise level."), noise->level[c]);
+        return FALSE;
+      }
+  return TRUE;
+}
+
+static gboolean
+allocate (Job *job, GwWorkers *workers, GError **error)
+{
+  const GwModel *model     = job->model;
+  const gsize    pixels    = (gsize) job->block * job->photo->width;
+  const int      outputs[] = { model->mean, model->cholesky };
+
+  job->pass = gw_pass_new (&model->network, workers, job->padded_width / model->shuffle,
+                           job->padded_height / model->shuffle, outputs, G_N_ELEMENTS (outputs),
+                           job->block / model->shuffle, error);
+  if (! job->pass)
+    return FALSE;
+
+  job->photo_rows = g_try_new (float, pixels *job->photo->channels);
+  job->level_rows = g_try_new (float, pixels *job->photo->channels);
+  job->noisy      = g_try_new (float, pixels *job->photo->channels);
+  job->level      = g_try_new (float, pixels *job->photo->channels);
+  job->mean       = g_try_new (float, pixels *job->photo->channels);
+  job->covariance = g_try_new (float, pixels *job->covariances);
+  if (! job->photo_rows || ! job->level_rows || ! job->noisy || ! job->level || ! job->mean || ! job->covariance)
+    {
+      g_set_error (error, GW_ERROR, GW_ERROR_MEMORY, _ ("There is not enough memory for a photo %d pixels wide."),
+                   job->photo->width);
+      return FALSE;
+    }
+  return TRUE;
+}
+
+gboolean
+gw_posterior_run (const GwModel *model, const GwPhoto *photo, const GwNoise *noise, const GwRun *run, GwWriteRows write,
+                  gpointer data, GError **error)
+{
+  static const GwRun defaults = { 0 };
+  const int          aligned  = model->card.alignment;
+  g_autoptr (GwWorkers) workers = NULL;
+  g_auto (Job) job              = { .model = model, .photo = photo, .noise = noise };
+
+  run = run ? run : &defaults;
+  if (! check_arguments (photo, noise, error))
+    return FALSE;
+
+  job.padded_width  = (photo->width + aligned - 1) / aligned * aligned;
+  job.padded_height = (photo->height + aligned - 1) / aligned * aligned;
+  job.block         = COARSE_ROWS * aligned;
+  job.covariances   = photo->channels == 1 ? 1 : 6;
+  workers           = gw_workers_new (run->threads);
+  if (! allocate (&job, workers, error))
+    return FALSE;
+
+  while (job.first < photo->height)
+    {
+      int first, rows;
+
+      if (g_cancellable_set_error_if_cancelled (run->cancellable, error))
+        return FALSE;
+
+      rows = gw_pass_next (job.pass, &first) * model->shuffle;
+      first *= model->shuffle;
+      if (rows > 0 && ! read_rows (&job, first, rows, error))
+        return FALSE;
+      for (int k = 0; k < rows; k++)
+        {
+          const gsize offset = (gsize) k * photo->width * photo->channels;
+
+          fill_input_row (&job, first + k, job.photo_rows + offset, job.level_rows + offset);
+        }
+
+      rows = gw_pass_push (job.pass, &first) * model->shuffle;
+      rows = MIN (rows, photo->height - job.first);
+      if (rows > 0)
+        {
+          const GwPosterior posterior = { job.first, rows, photo->width, photo->channels, job.noisy, job.level, job.mean,
+                                          job.covariance };
+
+          gw_workers_run (workers, finish_row, &job, rows);
+          if (! write (&posterior, data, error))
+            return FALSE;
+          job.first += rows;
+        }
+
+      gw_pass_next (job.pass, &first);
+      if (run->progress) /* a row is half done when it has been read */
+        run->progress (0.5 * first * model->shuffle / job.padded_height + 0.5 * job.first / photo->height,
+                       run->progress_data);
+    }
+  return TRUE;
+}
+
+void
+gw_posterior_scores (const GwPosterior *rows, float *s1, float *s2)
+{
+  const gsize pixels   = (gsize) rows->n_rows * rows->width;
+  const int   channels = rows->channels;
+
+  for (gsize i = 0; i < pixels; i++)
+    {
+      const float *level = rows->level + i * channels;
+
+      for (int c = 0; s1 && c < channels; c++)
+        s1[i * channels + c] = (rows->mean[i * channels + c] - rows->noisy[i * channels + c]) / (level[c] * level[c]);
+
+      for (int k = 0, n = 0; s2 && k < channels; k++)
+        for (int l = k; l < channels; l++, n++)
+          {
+            const gsize at = i * channels * (channels + 1) / 2 + n;
+            const float variance = k == l ? level[k] * level[k] : 0;
+
+            s2[at] = (rows->covariance[at] - variance) / (level[k] * level[k] * level[l] * level[l]);
+          }
+    }
+}

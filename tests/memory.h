@@ -1,0 +1,42 @@
+/* Photos in memory, for tests.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#pragma once
+
+#include "grainwise.h"
+
+typedef struct
+{
+  int    width, height, channels;
+  float *values;
+} Image;
+
+Image *image_new (int width, int height, int channels);
+void   image_free (Image *image);
+/* Uniform in [low, high). */
+Image *image_random (int width, int height, int channels, double low, double high, guint32 seed);
+Image *image_crop (const Image *image, int x, int y, int width, int height);
+/* Largest absolute difference. */
+double image_difference (const Image *a, const Image *b);
+
+/* A GwReadRows over an Image. */
+gboolean image_read (int y, int n_rows, float *rows, gpointer image, GError **error);
+
+typedef struct
+{
+  Image *noisy, *level, *mean, *covariance;
+} Result;
+
+void result_clear (Result *result);
+
+/* Runs the model.  @level_map: NULL for the uniform @level. */
+gboolean image_posterior (const GwModel *model, const Image *photo, double level, const Image *level_map, const GwRun *run,
+                          Result *result, GError **error);
+
+/* A file of the test data, or of weights/. */
+char *test_data_path (const char *name);
+char *weights_path (const char *name);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Image, image_free)
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Result, result_clear)

@@ -1,0 +1,141 @@
+"""The score network: a bias-free U-Net for the posterior mean, positively homogeneous in (y, noise level), and a
+degree-0 head for the posterior covariance.
+
+First-order score s1 = (D - y) / sigma^2, second-order score s2 = (C - sigma^2 I) / sigma^4 (Robbins 1956; Efron 2011;
+Meng, Song, Li, Ermon 2021). The network emits D and the Cholesky factor of C / sigma^2.
+
+SPDX-License-Identifier: GPL-3.0-or-later
+"""
+import torch
+from torch import nn
+from torch.nn import functional
+
+import tensorfile
+
+
+class ResidualBlock(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.a = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.b = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        nn.init.kaiming_normal_(self.a.weight)
+        nn.init.kaiming_normal_(self.b.weight)
+        self.b.weight.data *= 0.2
+
+    def forward(self, x):
+        return x + self.b(torch.relu(self.a(x)))
+
+
+class ScoreNet(nn.Module):
+    """(y, level) -> (posterior mean D, covariance parameters g).
+
+    y: (B,3,H,W) encoded R'G'B', white = 1. level: (B,3,H,W) noise sd of every pixel and channel, same unit.
+    H and W must be multiples of `multiple`.
+    g: (B,6,H,W): g[0:3] the log-variance ratios of the Cholesky diagonal, g[3:6] = l10, l20, l21; see `cholesky`.
+    """
+
+    def __init__(self, widths=(32, 64, 128, 256), blocks=2, shuffle=2):
+        super().__init__()
+        w0, s2 = widths[0], shuffle * shuffle
+        stage = lambda w: nn.Sequential(*[ResidualBlock(w) for _ in range(blocks)])
+        self.widths, self.blocks, self.shuffle = tuple(widths), blocks, shuffle
+        self.multiple = shuffle * 2 ** (len(widths) - 1)
+        self.un = nn.PixelUnshuffle(shuffle)
+        self.ps = nn.PixelShuffle(shuffle)
+        self.head = nn.Conv2d(6 * s2, w0, 3, padding=1, bias=False)
+        pairs = list(zip(widths[:-1], widths[1:]))
+        self.d = nn.ModuleList(stage(a) for a, _ in pairs)
+        self.dn = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2, bias=False) for a, b in pairs)
+        self.up = nn.ModuleList(nn.ConvTranspose2d(b, a, 2, stride=2, bias=False) for a, b in pairs)
+        self.u = nn.ModuleList(stage(a) for a, _ in pairs)
+        self.mid = stage(widths[-1])
+        self.tail = nn.Conv2d(w0, 3 * s2, 3, padding=1, bias=False)
+        self.tail.weight.data *= 0.1
+        self.h1 = nn.Conv2d(w0, w0, 3, padding=1)
+        self.h2 = nn.Conv2d(w0, 6 * s2, 3, padding=1)
+        self.h2.weight.data *= 0.1
+        self.h2.bias.data[:3 * s2] = -2.0
+
+    def trunk(self, x):
+        """The layers between head and tail, which training may run in bfloat16: they see features only, never y."""
+        skips = []
+        for stage, down in zip(self.d, self.dn):
+            x = stage(x)
+            skips.append(x)
+            x = down(x)
+        x = self.mid(x)
+        for stage, up, skip in zip(reversed(self.u), reversed(self.up), reversed(skips)):
+            x = stage(up(x) + skip)
+        return x
+
+    def forward(self, y, level):
+        x = self.trunk(self.head(self.un(torch.cat([y, level], 1)))).float()
+        mean = y - self.ps(self.tail(x))
+        f = 0.1 * x + 0.9 * x.detach()            # the covariance head barely steers the trunk
+        local = functional.avg_pool2d(level, self.shuffle).mean(1, keepdim=True)
+        g = self.ps(self.h2(torch.relu(self.h1(torch.asinh(f / local)))))
+        return mean, g
+
+
+def load(path):
+    """The network in a safetensors file, its shape taken from the file's metadata; weights become float32."""
+    tensors, metadata = tensorfile.read(path)
+    widths = [int(w) for w in metadata['widths'].split(',')]
+    net = ScoreNet(widths, int(metadata['blocks']), int(metadata['shuffle']))
+    net.load_state_dict({name: torch.from_numpy(array.astype('float32')) for name, array in tensors.items()})
+    return net
+
+
+def cholesky(g, level):
+    """C = L L^T with L_kk = level_k exp(g_k / 2) and L_kl = level_k h_kl: always positive definite, and of degree 2
+    in the noise level. Returns the diagonal (B,3,H,W) and (l10, l20, l21) (B,3,H,W)."""
+    diagonal = level * torch.exp(0.5 * g[:, :3].clamp(-8, 3))
+    return diagonal, level[:, [1, 2, 2]] * g[:, 3:]
+
+
+def covariance(g, level):
+    """Posterior covariance of every pixel's colour: (B,6,H,W) as rr, rg, rb, gg, gb, bb, in squared units of y."""
+    d, l = cholesky(g, level)
+    return torch.stack([
+        d[:, 0] ** 2, d[:, 0] * l[:, 0], d[:, 0] * l[:, 1],
+        l[:, 0] ** 2 + d[:, 1] ** 2, l[:, 0] * l[:, 1] + d[:, 1] * l[:, 2],
+        l[:, 1] ** 2 + l[:, 2] ** 2 + d[:, 2] ** 2], 1)
+
+
+def variance(g, level):
+    """Posterior variance of every channel, (B,3,H,W)."""
+    return covariance(g, level)[:, [0, 3, 5]]
+
+
+def gaussian_nll(r, g, level):
+    """0.5 r^T C^-1 r + 0.5 log det(C / level^2), (B,H,W)."""
+    d, l = cholesky(g, level)
+    u0 = r[:, 0] / d[:, 0]
+    u1 = (r[:, 1] - l[:, 0] * u0) / d[:, 1]
+    u2 = (r[:, 2] - l[:, 1] * u0 - l[:, 2] * u1) / d[:, 2]
+    return 0.5 * (u0 ** 2 + u1 ** 2 + u2 ** 2) + 0.5 * g[:, :3].clamp(-8, 3).sum(1)
+
+
+def grey_inputs(y, level):
+    """A grey photo (B,1,H,W) as colour input: its noise is the same in all three channels. Along the grey axis
+    (1,1,1)/sqrt(3) its sd is sqrt(3) level, so the network is told that level; the estimate is the mean of the three
+    channels, its variance that of this mean."""
+    return y.expand(-1, 3, -1, -1), (3 ** 0.5 * level).expand(-1, 3, -1, -1)
+
+
+def grey_variance(g, level):
+    """Variance of the mean of the three channels, (B,1,H,W): |L^T w|^2 with w = (1,1,1)/3, which unlike the sum over
+    the covariance cannot fall below zero by rounding."""
+    d, l = cholesky(g, level)
+    return ((d[:, :1] + l[:, :1] + l[:, 1:2]) ** 2 + (d[:, 1:2] + l[:, 2:]) ** 2 + d[:, 2:] ** 2) / 9
+
+
+def pad(x, multiple):
+    """Mirrors the right and bottom edge (edge pixel repeated) until both sides are multiples of `multiple`."""
+    for axis in (2, 3):
+        n = x.shape[axis]
+        k = torch.arange(-n % multiple, device=x.device) + n
+        period = k % (2 * n)
+        mirrored = torch.where(period < n, period, 2 * n - 1 - period)
+        x = torch.cat([x, x.index_select(axis, mirrored)], axis)
+    return x
