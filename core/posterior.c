@@ -168,21 +168,44 @@ fill_input_row (Job *job, int y, const float *photo, const float *level)
 
 /* ---- Network to posterior -------------------------------------------------------------------------------- */
 
-/* C = L L^T, L_kk = level_k exp (g_k / 2), L_kl = level_k h_kl: rr, rg, rb, gg, gb, bb. */
-static void
-covariance_from_cholesky (const float g[GW_CHOLESKY], const float level[GW_PLANES], float covariance[6])
+/* C = L L^T, L_kk = level_k exp (g_k / 2), L_kl = level_k h_kl. */
+typedef struct
 {
-  const float l00 = level[0] * expf (0.5f * CLAMP (g[0], -8, 3));
-  const float l11 = level[1] * expf (0.5f * CLAMP (g[1], -8, 3));
-  const float l22 = level[2] * expf (0.5f * CLAMP (g[2], -8, 3));
-  const float l10 = level[1] * g[3], l20 = level[2] * g[4], l21 = level[2] * g[5];
+  float l00, l10, l11, l20, l21, l22;
+} Cholesky;
 
-  covariance[0] = l00 * l00;
-  covariance[1] = l00 * l10;
-  covariance[2] = l00 * l20;
-  covariance[3] = l10 * l10 + l11 * l11;
-  covariance[4] = l10 * l20 + l11 * l21;
-  covariance[5] = l20 * l20 + l21 * l21 + l22 * l22;
+static Cholesky
+cholesky (const float g[GW_CHOLESKY], const float level[GW_PLANES])
+{
+  return (Cholesky) {
+    .l00 = level[0] * expf (0.5f * CLAMP (g[0], -8, 3)),
+    .l11 = level[1] * expf (0.5f * CLAMP (g[1], -8, 3)),
+    .l22 = level[2] * expf (0.5f * CLAMP (g[2], -8, 3)),
+    .l10 = level[1] * g[3],
+    .l20 = level[2] * g[4],
+    .l21 = level[2] * g[5],
+  };
+}
+
+/* rr, rg, rb, gg, gb, bb */
+static void
+colour_covariance (Cholesky l, float covariance[6])
+{
+  covariance[0] = l.l00 * l.l00;
+  covariance[1] = l.l00 * l.l10;
+  covariance[2] = l.l00 * l.l20;
+  covariance[3] = l.l10 * l.l10 + l.l11 * l.l11;
+  covariance[4] = l.l10 * l.l20 + l.l11 * l.l21;
+  covariance[5] = l.l20 * l.l20 + l.l21 * l.l21 + l.l22 * l.l22;
+}
+
+/* Of the mean of the three channels, w^T C w = |L^T w|^2, w = (1,1,1) / 3: a sum of squares cannot round below zero. */
+static float
+grey_variance (Cholesky l)
+{
+  const float a = l.l00 + l.l10 + l.l20, b = l.l11 + l.l21, c = l.l22;
+
+  return (a * a + b * b + c * c) / 9;
 }
 
 /* One row of the photo; @number counts from the block's first. */
@@ -198,7 +221,7 @@ finish_row (int number, gpointer data)
   const int    cell_row = y / shuffle;
   const float *input    = gw_pass_row (job->pass, 0, cell_row);
   const float *residual = gw_pass_row (job->pass, job->model->mean, cell_row);
-  const float *cholesky = gw_pass_row (job->pass, job->model->cholesky, cell_row);
+  const float *factors  = gw_pass_row (job->pass, job->model->cholesky, cell_row);
 
   for (int x = 0; x < width; x++)
     {
@@ -206,8 +229,8 @@ finish_row (int number, gpointer data)
       const int    cell = y % shuffle * shuffle + x % shuffle;
       const float *in   = input + x / shuffle * (2 * GW_PLANES * cells) + cell;
       const float *r    = residual + x / shuffle * (GW_MEAN_PLANES * cells) + cell;
-      const float *l    = cholesky + x / shuffle * (GW_CHOLESKY * cells) + cell;
-      float        noisy[GW_PLANES], level[GW_PLANES], mean[GW_PLANES], g[GW_CHOLESKY], covariance[6];
+      const float *l    = factors + x / shuffle * (GW_CHOLESKY * cells) + cell;
+      float        noisy[GW_PLANES], level[GW_PLANES], mean[GW_PLANES], g[GW_CHOLESKY];
 
       for (int p = 0; p < GW_PLANES; p++)
         {
@@ -224,21 +247,18 @@ finish_row (int number, gpointer data)
       if (channels == 1)
         {
           const float told[GW_PLANES] = { SQRT3 * level[0], SQRT3 * level[0], SQRT3 * level[0] };
-          const float *c = covariance;
 
-          covariance_from_cholesky (g, told, covariance);
           job->noisy[i]      = noisy[0];
           job->level[i]      = level[0];
           job->mean[i]       = (mean[0] + mean[1] + mean[2]) / 3;
-          job->covariance[i] = (c[0] + c[3] + c[5] + 2 * (c[1] + c[2] + c[4])) / 9;
+          job->covariance[i] = grey_variance (cholesky (g, told));
         }
       else
         {
-          covariance_from_cholesky (g, level, covariance);
           memcpy (job->noisy + 3 * i, noisy, sizeof (noisy));
           memcpy (job->level + 3 * i, level, sizeof (level));
           memcpy (job->mean + 3 * i, mean, sizeof (mean));
-          memcpy (job->covariance + 6 * i, covariance, sizeof (covariance));
+          colour_covariance (cholesky (g, level), job->covariance + 6 * i);
         }
     }
 }

@@ -15,6 +15,7 @@
 # To be rid of it:  sudo rm -r ~/.cache/grainwise
 
 set -eu
+unset CDPATH
 PATH=$PATH:/usr/sbin:/sbin
 
 build_debian='gimp libgimp-3.0-dev libjson-glib-dev libopenblas-dev libgegl-dev
@@ -45,16 +46,16 @@ as_root() {
   if [ "$(id -u)" -eq 0 ]; then
     "$@"
   else
-    sudo "$@"
+    sudo env ${http_proxy:+"http_proxy=$http_proxy"} "$@"
   fi
 }
 
-# set_up WHAT COMMAND [ARGUMENT...]: one step of the set-up, its output in the log only.
+# set_up WHAT COMMAND [ARGUMENT...]: one step of the set-up; its output goes to the log.
 set_up() {
   step=$1
   shift
   mkdir -p "$cache"
-  if ! "$@" >>"$log" 2>&1 </dev/null; then
+  if ! "$@" >"$log" 2>&1 </dev/null; then
     tail -n 15 "$log" >&2
     fail "$step failed; the lines above are the end of $log.
 If they speak of downloads, check the network (behind a proxy, set http_proxy) and start again."
@@ -208,24 +209,23 @@ make_root() {
     fail 'this system does not let root mount anything (a container without privileges?).
 Use Debian 13, Ubuntu 25.04, Fedora 42 or newer here: they need no private Debian.'
   say "this system has no GIMP 3: making a private Debian 13 in $root"
-  if have apt-get; then
-    bootstrap='mmdebstrap --quiet'
-    tools='mmdebstrap debian-archive-keyring mount'
-  else
-    bootstrap='debootstrap --force-check-gpg'
-    tools='debootstrap debian-keyring'
+  if ! have debootstrap || ! have mount || [ ! -e "$keyring" ]; then
+    if have apt-get; then
+      install_here debootstrap debian-archive-keyring mount
+    else
+      install_here debootstrap debian-keyring
+    fi
   fi
-  # shellcheck disable=SC2086 # one word per package
-  have "${bootstrap%% *}" && have mount && [ -e "$keyring" ] || install_here $tools
 
   # Under another name until it is whole, so that no half is ever taken for it.
   mirror=${GRAINWISE_MIRROR:-$(archive debian)}
   part=$root.part
   as_root rm -rf --one-file-system "$part"
-  # shellcheck disable=SC2086 # the program and its option
+  # The script named last is the one for Debian 13 as well; old versions do not know that.
   set_up "making a Debian 13 from $mirror (GRAINWISE_MIRROR=ADDRESS names another one)" \
-    as_root unshare --mount --propagation unchanged $bootstrap --variant=minbase \
-    --keyring="$keyring" trixie "$part" "$mirror"
+    as_root unshare --mount --propagation unchanged debootstrap --variant=minbase \
+    --force-check-gpg --keyring="$keyring" trixie "$part" "$mirror" \
+    /usr/share/debootstrap/scripts/sid
   as_root tee "$part/etc/apt/sources.list" >/dev/null <<END
 deb $mirror trixie main
 deb $mirror trixie-updates main

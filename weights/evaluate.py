@@ -67,7 +67,7 @@ def by_pytorch(net):
 
 
 def ssim(a, b):
-    """Structural similarity (Wang et al. 2004: Gaussian window of sd 1.5, 11x11), mean over channels. (H,W,C) arrays."""
+    """Structural similarity (Wang et al. 2004: Gaussian window of sd 1.5, 11x11), mean over channels of (H,W,C)."""
     line = torch.exp(-torch.arange(-5., 6) ** 2 / 4.5)
     window = torch.outer(line, line)[None, None] / line.sum() ** 2
     a, b = (torch.from_numpy(i).permute(2, 0, 1)[:, None].float() for i in (a, b))

@@ -2,14 +2,14 @@
 
     gather.py OUT [--folder FOLDER LICENCE]...
 
-Downloads the Debian packages named in photos.tsv (apt-get download, nothing is installed), unpacks them, downscales each
-photo by the factor that takes its JPEG blocks away, and writes lossless WebP: OUT/train for training, OUT/validation
-for the packages held out, and OUT/manifest.tsv with source and licence of every photo. Other folders of photos, already
-clean at full size, are taken as they are.
+Downloads the Debian packages named in photos.tsv (apt-get download, nothing is installed), unpacks them, downscales
+each photo by the factor that takes its JPEG blocks away, and writes lossless WebP: OUT/train for training,
+OUT/validation for the packages held out, and OUT/manifest.tsv with source and licence of every photo. Other folders of
+photos, already clean at full size, are taken as they are.
 
 Left out are photos too small for a training crop, near duplicates, and whatever resembles a photo of the evaluation
-set, listed in evaluation-hashes.tsv by `gather.py --hash FOLDER`. The list holds Kodak24; by name, nothing in photos.tsv
-belongs to CBSD68, McMaster, Urban100 or Set12.
+set, listed in evaluation-hashes.tsv by `gather.py --hash FOLDER`. The list holds Kodak24; by name, nothing in
+photos.tsv belongs to CBSD68, McMaster, Urban100 or Set12.
 
 SPDX-License-Identifier: GPL-3.0-or-later
 """
@@ -25,7 +25,7 @@ from PIL import Image
 HERE = Path(__file__).parent
 HELD_OUT = {'gramps', 'libjxl-testdata', 'mate-backgrounds'}     # whole packages, so that no scene is in both sets
 SMALLEST = 160                # pixels, shorter side
-SAME, EVALUATION = 20, 50     # of 240 bits: resized or JPEG copies were found to differ by 15 at most, other photos by 53
+SAME, EVALUATION = 20, 50     # of 240 bits; resized or JPEG copies were found to differ by 15 at most, others by 53
 
 
 def fingerprint(image):
@@ -35,8 +35,8 @@ def fingerprint(image):
 
 
 def windows(image):
-    """Fingerprints of the whole photo and of the squares in it: the evaluation photos are square crops, a little smaller
-    than the shorter side of the originals."""
+    """Fingerprints of the whole photo and of the squares in it: the evaluation photos are square crops, a little
+    smaller than the shorter side of the originals."""
     yield fingerprint(image)
     image = image.convert('L')
     image.thumbnail((256, 256), Image.Resampling.BOX)
@@ -63,16 +63,14 @@ def packaged(rows):
             subprocess.run(['dpkg-deb', '-x', deb, folder], check=True)
             version = subprocess.run(['dpkg-deb', '-f', deb, 'Version'], check=True, capture_output=True,
                                      text=True).stdout.strip()
-            for row in rows:
+            for number, row in enumerate(row for row in rows if row['package'] == package):
                 file = Path(folder) / row['path_in_package']
-                if row['package'] != package:
-                    continue
                 if not file.exists():
                     print('missing:', package, row['path_in_package'])
                     continue
                 image = Image.open(file).convert('RGB')
                 size = [round(n / float(row['downscale'])) for n in image.size]
-                yield (f'{package}-{file.stem}', image.resize(size, Image.Resampling.LANCZOS),
+                yield (f'{package}-{number:02}-{file.stem}', image.resize(size, Image.Resampling.LANCZOS),
                        'validation' if package in HELD_OUT else 'train',
                        f'{package} {version} {row["path_in_package"]}', row['licence'])
 

@@ -55,6 +55,17 @@ def clean_crops(photos, rng):
     return torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float() / 255
 
 
+def with_grain(x, rng):
+    """Half the crops get film grain, of up to 3 levels, which is part of the photo and not to be removed: photos from
+    the web have none, and a network that has seen only those is too sure of smooth places."""
+    sd = torch.from_numpy(rng.uniform(-3, 3, (len(x), 1, 1, 1)).clip(0) / 255).float()
+    colour, spread = rng.uniform(0, 1), rng.uniform(0, 0.5)       # 0: grey grain; 0: white grain
+    field = colour ** 0.5 * torch.randn_like(x) + (1 - colour) ** 0.5 * torch.randn_like(x[:, :1])
+    line = torch.tensor([spread, 1, spread])
+    kernel = torch.outer(line, line) / line.square().sum()         # keeps the variance
+    return x + sd * functional.conv2d(field, kernel.expand(3, 1, 3, 3), padding=1, groups=3)
+
+
 def log_uniform(rng, factor, *shape):
     """Random factors between 1/sqrt(factor) and sqrt(factor)."""
     return torch.from_numpy(factor ** rng.uniform(-0.5, 0.5, shape)).float()
@@ -70,20 +81,20 @@ def noise_level(x, rng):
         level = level * log_uniform(rng, 3, 3, 1, 1)
     if kind >= 4:
         if kind == 4:
-            grid = log_uniform(rng, 4, rng.integers(1, 3) * 2 - 1, *rng.integers(2, 5, 2))
+            grid = log_uniform(rng, 4, rng.choice([1, 3]), *rng.integers(2, 5, 2))
         else:
             tone = functional.adaptive_avg_pool2d(x, 4)
             tone = tone if rng.integers(2) else 1 - tone
             share = rng.random()
-            grid = (share * tone / tone.mean() + 1 - share).clamp(min=0.05).sqrt()
+            grid = (share * tone / (tone.mean() + 0.01) + 1 - share).clamp(min=0.05).sqrt()
         level = level * functional.interpolate(grid[None], x.shape[1:], mode='bilinear')[0]
     return level.clamp(LOWEST, HIGHEST).expand(x.shape)
 
 
 def losses(net, x, level):
     """x, level: (B,3,H,W). -> first loss, second loss, mean of r^2 / variance. The first GREY crops become grey."""
-    grey, grey_level = x[:GREY].mul(torch.tensor([0.299, 0.587, 0.114], device=x.device)[:, None, None]) \
-        .sum(1, keepdim=True), level[:GREY, :1]
+    luma = x.new_tensor([0.299, 0.587, 0.114])[:, None, None]
+    grey, grey_level = (luma * x[:GREY]).sum(1, keepdim=True), level[:GREY, :1]
     y_grey, told = model.grey_inputs(grey + grey_level * torch.randn_like(grey), grey_level)
     x, level = x[GREY:], level[GREY:]
     y = torch.cat([y_grey, x + level * torch.randn_like(x)])
@@ -91,20 +102,20 @@ def losses(net, x, level):
     mean, g = net(model.pad(y, net.multiple), model.pad(torch.cat([told, level]), net.multiple))
     mean, g = mean[..., :h, :w], g[..., :h, :w]
 
-    def second(nll, ratio):
-        """nll: (B,H,W); ratio: variance over squared noise level, any number of channels."""
+    def weighted(nll, ratio):
+        """beta-NLL with beta = 0.5. nll: (B,H,W); ratio: variance over squared noise level, any number of channels."""
         return (ratio.detach().mean(1).sqrt() * nll).clamp(max=50)
 
     r = x - mean[GREY:]
     v = model.variance(g[GREY:], level)
     first = (r.square() / (level ** 2 + SOFT)).sum(1)
-    nll = second(model.gaussian_nll(r.detach(), g[GREY:], level), v / level ** 2)
+    nll = weighted(model.gaussian_nll(r.detach(), g[GREY:], level), v / level ** 2)
 
     r_grey = grey - mean[:GREY].mean(1, keepdim=True)
     v_grey = model.grey_variance(g[:GREY], told)
     ratio = v_grey / grey_level ** 2
     first_grey = (r_grey.square() / (grey_level ** 2 + SOFT)).sum(1)
-    nll_grey = second(0.5 * (r_grey.detach() ** 2 / v_grey + ratio.log()).squeeze(1), ratio)
+    nll_grey = weighted(0.5 * (r_grey.detach() ** 2 / v_grey + ratio.log()).squeeze(1), ratio)
 
     return (torch.cat([first_grey, first]).mean(), torch.cat([nll_grey, nll]).mean(),
             (r.detach().square() / v.detach()).mean())
@@ -144,17 +155,18 @@ def main():
     photos = load_photos(arguments.photos)
     rng = np.random.default_rng(step)
     torch.manual_seed(step)
-    print(f'{len(photos)} photos, {sum(p.size for p in photos) / 3e6:.0f} MP, from step {step}, on {device}', flush=True)
+    area = sum(p.shape[0] * p.shape[1] for p in photos) / 1e6
+    print(f'{len(photos)} photos, {area:.0f} MP, from step {step}, on {device}', flush=True)
     log = open(arguments.out / 'log.tsv', 'a', buffering=1)
     if not step:
         print('step', 'minutes', 'rate', 'first', 'second', 'zms', 'gradient', sep='\t', file=log)
-    sums, clock, saved = np.zeros(4), time.monotonic(), time.monotonic()
+    recent, clock, saved = [], time.monotonic(), time.monotonic()
     while elapsed < 60 * arguments.minutes:
         rate = arguments.rate * min(1, (step + 1) / WARM_UP) \
             * 0.5 * (1 + math.cos(math.pi * elapsed / 60 / arguments.minutes))
         for group in optimiser.param_groups:
             group['lr'] = rate
-        x = clean_crops(photos, rng)
+        x = with_grain(clean_crops(photos, rng), rng)
         level = torch.stack([noise_level(crop, rng) for crop in x])
         if rng.integers(4) == 0:      # as at inference, where a photo's sides are seldom multiples of 16
             h, w = rng.integers(CROP - net.multiple + 1, CROP + 1, 2)
@@ -171,10 +183,11 @@ def main():
                 ema[name].lerp_(tensor, 1 - min(0.999, (1 + step) / (10 + step)))
         now = time.monotonic()
         elapsed, clock = elapsed + now - clock, now
-        sums += [first.item(), second.item(), zms.item(), gradient.item()]
+        recent.append([first.item(), second.item(), zms.item(), gradient.item()])
         if step % 100 == 0:
-            print(step, f'{elapsed / 60:.2f}', f'{rate:.3g}', *(f'{s / 100:.4f}' for s in sums), sep='\t', file=log)
-            sums[:] = 0
+            means = (f'{m:.4f}' for m in np.mean(recent, 0))
+            print(step, f'{elapsed / 60:.2f}', f'{rate:.3g}', *means, sep='\t', file=log)
+            recent.clear()
         if now - saved > CHECKPOINT_SECONDS:
             save()
             saved = now

@@ -1,0 +1,384 @@
+/* grainwise: the command line.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include <locale.h>
+#include <math.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#include <glib/gi18n-lib.h>
+#include <json-glib/json-glib.h>
+
+#include "config.h"
+#include "models.h"
+#include "photo-file.h"
+#include "photo.h"
+#include "uncertainty.h"
+
+enum
+{
+  EXIT_WRONG_USE = 2 /* beside EXIT_SUCCESS and EXIT_FAILURE */
+};
+
+static int
+fail (GError *error)
+{
+  g_printerr ("grainwise: %s\n", error->message);
+  g_error_free (error);
+
+  return EXIT_FAILURE;
+}
+
+static int
+wrong_use (const char *message)
+{
+  g_printerr ("grainwise: %s\n%s\n", message, _ ("Try “grainwise --help”."));
+
+  return EXIT_WRONG_USE;
+}
+
+static void
+print_json (JsonBuilder *builder)
+{
+  g_autoptr (JsonNode) root = json_builder_get_root (builder);
+  g_autofree char *text     = json_to_string (root, TRUE);
+
+  g_print ("%s\n", text);
+}
+
+static void
+add_text (JsonBuilder *builder, const char *name, const char *value)
+{
+  json_builder_set_member_name (builder, name);
+  json_builder_add_string_value (builder, value);
+}
+
+static void
+add_int (JsonBuilder *builder, const char *name, gint64 value)
+{
+  json_builder_set_member_name (builder, name);
+  json_builder_add_int_value (builder, value);
+}
+
+/* Numbers that JSON has no word for (the PSNR of a perfect result) become null. */
+static void
+add_double (JsonBuilder *builder, const char *name, double value)
+{
+  json_builder_set_member_name (builder, name);
+  if (isfinite (value))
+    json_builder_add_double_value (builder, value);
+  else
+    json_builder_add_null_value (builder);
+}
+
+/* ---- grainwise denoise ------------------------------------------------------------------------------------- */
+
+typedef struct
+{
+  char    *in, *out;
+  double   noise_levels; /* negative: estimate */
+  char    *uncertainty;
+  char    *model;
+  int      threads;
+  gboolean json;
+} DenoiseOptions;
+
+typedef struct
+{
+  GTimer *timer;
+  double  shown; /* seconds at which the bar was drawn last */
+} ProgressBar;
+
+#define BAR_WIDTH 40
+
+static void
+draw_progress (double fraction, gpointer data)
+{
+  ProgressBar *bar     = data;
+  const double seconds = g_timer_elapsed (bar->timer, NULL);
+  const int    full    = fraction * BAR_WIDTH;
+
+  if (seconds < bar->shown + 0.1 && fraction < 1)
+    return;
+  bar->shown = seconds;
+  g_printerr ("\r%s [%.*s%.*s] %3.0f %%", _ ("Denoising"), full, "########################################",
+              BAR_WIDTH - full, "                                        ", 100 * fraction);
+  if (fraction >= 1)
+    g_printerr ("\r\033[K");
+}
+
+static gboolean
+save_uncertainty (const char *path, GeglBuffer *sd, GError **error)
+{
+  if (gw_photo_file_is_numeric (path))
+    return gw_photo_file_save_numbers (sd, path, error);
+
+  g_autoptr (GeglBuffer) picture = gw_uncertainty_picture (sd, gw_uncertainty_white (sd));
+
+  return gw_photo_file_save (picture, path, NULL, NULL, error);
+}
+
+static gint64
+peak_memory (void)
+{
+  struct rusage usage;
+
+  getrusage (RUSAGE_SELF, &usage);
+
+  return (gint64) usage.ru_maxrss * 1024;
+}
+
+static void
+report (const DenoiseOptions *options, GeglBuffer *photo, const GwNoise *noise, const GwModel *model,
+        const GwDenoised *result, double seconds)
+{
+  const int    width = gegl_buffer_get_width (photo), height = gegl_buffer_get_height (photo);
+  const int    channels   = gw_photo_channels (photo);
+  const double levels     = gw_noise_to_levels (noise, channels);
+  const double megapixels = 1e-6 * width * height;
+  const double psnr       = -10 * log10 (result->mean_variance);
+
+  if (options->json)
+    {
+      g_autoptr (JsonBuilder) builder = json_builder_new ();
+
+      json_builder_begin_object (builder);
+      add_int (builder, "width", width);
+      add_int (builder, "height", height);
+      add_double (builder, "noise_level", levels);
+      json_builder_set_member_name (builder, "noise_estimated");
+      json_builder_add_boolean_value (builder, options->noise_levels < 0);
+      add_text (builder, "model", gw_model_get_card (model)->name);
+      add_double (builder, "seconds", seconds);
+      add_double (builder, "megapixels_per_second", megapixels / seconds);
+      add_int (builder, "peak_memory_bytes", peak_memory ());
+      add_double (builder, "mean_sd_levels", 255 * result->mean_sd);
+      add_double (builder, "predicted_psnr", psnr);
+      json_builder_end_object (builder);
+      print_json (builder);
+    }
+  else
+    {
+      g_print (options->noise_levels < 0 ? _ ("Noise: %.2f levels (estimated)\n") : _ ("Noise: %.2f levels\n"), levels);
+      g_print (_ ("Uncertainty left: %.2f levels (%.2f dB)\n"), 255 * result->mean_sd, psnr);
+      g_print (_ ("%d × %d pixels in %.2f s, %.2f megapixels per second\n"), width, height, seconds, megapixels / seconds);
+    }
+}
+
+static gboolean
+denoise (const DenoiseOptions *options, GError **error)
+{
+  g_autoptr (GTimer) timer           = g_timer_new ();
+  g_autoptr (GwModel) model          = NULL;
+  g_autoptr (GeglBuffer) photo       = NULL;
+  g_autoptr (GObject) metadata       = NULL;
+  g_auto (GwDenoised) result         = { 0 };
+  ProgressBar bar                    = { timer, 0 };
+  GwRun       run                    = { .threads = options->threads };
+  GwMap       map = ! options->uncertainty ? GW_MAP_NONE : gw_photo_file_is_numeric (options->uncertainty) ? GW_MAP_CHANNELS
+                                                                                                       : GW_MAP_COLOUR;
+  GwNoise     noise;
+  double      seconds;
+
+  if (! gw_photo_file_can_save (options->out, error)
+      || (options->uncertainty && ! gw_photo_file_can_save (options->uncertainty, error)))
+    return FALSE;
+  if (! (model = gw_models_load (options->model, error)))
+    return FALSE;
+  if (! (photo = gw_photo_file_load (options->in, &metadata, error)) || ! gw_photo_check (photo, error))
+    return FALSE;
+
+  g_timer_start (timer);
+  if (options->noise_levels >= 0)
+    noise = gw_noise_from_levels (options->noise_levels);
+  else if (! gw_photo_estimate (photo, &noise, NULL, error))
+    return FALSE;
+
+  if (isatty (STDERR_FILENO))
+    {
+      run.progress      = draw_progress;
+      run.progress_data = &bar;
+    }
+  if (! gw_photo_denoise (photo, NULL, model, &noise, map, &run, &result, error))
+    return FALSE;
+  seconds = g_timer_elapsed (timer, NULL);
+
+  if (! gw_photo_file_save (result.denoised, options->out, metadata, options->in, error))
+    return FALSE;
+  if (options->uncertainty && ! save_uncertainty (options->uncertainty, result.sd, error))
+    return FALSE;
+
+  report (options, photo, &noise, model, &result, seconds);
+
+  return TRUE;
+}
+
+static int
+denoise_main (int argc, char **argv)
+{
+  DenoiseOptions   options = { .noise_levels = -1 };
+  g_autofree char *noise   = NULL;
+  g_auto (GStrv) files     = NULL;
+  g_autofree char *uncertainty         = NULL;
+  g_autofree char *model               = g_strdup (GW_DEFAULT_MODEL);
+  g_autoptr (GOptionContext) context   = g_option_context_new (_ ("IN OUT"));
+  GError            *error             = NULL;
+  const GOptionEntry entries[]         = {
+    { "noise", 'n', 0, G_OPTION_ARG_STRING, &noise, _ ("Noise level: standard deviation in 8-bit levels, 0 to 100 (default: estimated from the photo)"), _ ("SIGMA") },
+    { "uncertainty", 'u', 0, G_OPTION_ARG_FILENAME, &uncertainty, _ ("Write the posterior standard deviation: .tif or .exr as 32-bit numbers (1 = white), .png, .jpg or .webp as a picture with its scale"), _ ("FILE") },
+    { "model", 'm', 0, G_OPTION_ARG_FILENAME, &model, _ ("Model, by name or as a .safetensors file (default: best)"), _ ("NAME|FILE") },
+    { "threads", 't', 0, G_OPTION_ARG_INT, &options.threads, _ ("Threads (default: one for each processor)"), _ ("N") },
+    { "json", 0, 0, G_OPTION_ARG_NONE, &options.json, _ ("Print the result's figures as JSON"), NULL },
+    { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &files, NULL, NULL },
+    { NULL }
+  };
+
+  g_option_context_set_summary (context, _ ("Denoises the photo IN, writes it to OUT, and tells where it can be trusted."));
+  g_option_context_add_main_entries (context, entries, GETTEXT_PACKAGE);
+  if (! g_option_context_parse (context, &argc, &argv, &error))
+    {
+      g_autoptr (GError) owned = error;
+
+      return wrong_use (error->message);
+    }
+  if (! files || g_strv_length (files) != 2)
+    return wrong_use (_ ("“denoise” takes two files, IN and OUT."));
+  if (noise)
+    {
+      char *end;
+
+      options.noise_levels = g_ascii_strtod (noise, &end);
+      if (*end || end == noise || ! (options.noise_levels >= 0 && options.noise_levels <= 100))
+        return wrong_use (_ ("The noise level must be a number from 0 to 100."));
+    }
+  if (options.threads < 0 || options.threads > 1024)
+    return wrong_use (_ ("The number of threads must be from 1 to 1024."));
+
+  options.in          = files[0];
+  options.out         = files[1];
+  options.uncertainty = uncertainty;
+  options.model       = model;
+
+  return denoise (&options, &error) ? EXIT_SUCCESS : fail (error);
+}
+
+/* ---- grainwise info ---------------------------------------------------------------------------------------- */
+
+static void
+print_card (const GwModelCard *card, gboolean json)
+{
+  const struct
+  {
+    const char *name, *label, *value;
+  } texts[] = {
+    { "name", _ ("Model"), card->name },
+    { "version", _ ("Version"), card->version },
+    { "architecture", _ ("Architecture"), card->architecture },
+    { "noise_range_levels", _ ("Noise levels trained on"), card->noise_range_levels },
+    { "encoding", _ ("Encoding"), card->encoding },
+    { "training", _ ("Training"), card->training },
+    { "licence", _ ("Licence"), card->licence },
+  };
+  g_autoptr (JsonBuilder) builder = json_builder_new ();
+
+  json_builder_begin_object (builder);
+  for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
+    {
+      add_text (builder, texts[i].name, texts[i].value);
+      if (! json)
+        g_print ("%s: %s\n", texts[i].label, texts[i].value);
+    }
+  add_int (builder, "parameters", card->parameters);
+  add_double (builder, "multiply_adds_per_pixel", card->multiply_adds_per_pixel);
+  add_int (builder, "radius", card->radius);
+  json_builder_end_object (builder);
+
+  if (json)
+    print_json (builder);
+  else
+    g_print (_ ("Parameters: %" "lld\nMultiply-adds per pixel: %.0f\nRadius: %d pixels\n"), (long long) card->parameters,
+             card->multiply_adds_per_pixel, card->radius);
+}
+
+static int
+info_main (int argc, char **argv)
+{
+  gboolean json                      = FALSE;
+  g_auto (GStrv) names               = NULL;
+  g_autoptr (GOptionContext) context = g_option_context_new (_ ("[MODEL]"));
+  g_autoptr (GwModel) model          = NULL;
+  GError            *error           = NULL;
+  const GOptionEntry entries[]       = {
+    { "json", 0, 0, G_OPTION_ARG_NONE, &json, _ ("Print the card as JSON"), NULL },
+    { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &names, NULL, NULL },
+    { NULL }
+  };
+
+  g_option_context_set_summary (context, _ ("Prints what a model says of itself."));
+  g_option_context_add_main_entries (context, entries, GETTEXT_PACKAGE);
+  if (! g_option_context_parse (context, &argc, &argv, &error))
+    {
+      g_autoptr (GError) owned = error;
+
+      return wrong_use (error->message);
+    }
+  if (names && g_strv_length (names) > 1)
+    return wrong_use (_ ("“info” takes one model at most."));
+
+  if (! (model = gw_models_load (names ? names[0] : GW_DEFAULT_MODEL, &error)))
+    return fail (error);
+  print_card (gw_model_get_card (model), json);
+
+  return EXIT_SUCCESS;
+}
+
+/* ------------------------------------------------------------------------------------------------------------ */
+
+static void
+print_help (void)
+{
+  g_print ("%s\n\n  grainwise denoise %s\n      [--noise %s] [--uncertainty %s] [--model %s] [--threads %s] [--json]\n"
+           "  grainwise info %s [--json]\n  grainwise --version\n\n%s\n",
+           _ ("Denoises photos, and tells where the result can be trusted."), _ ("IN OUT"), _ ("SIGMA"), _ ("FILE"),
+           _ ("NAME|FILE"), _ ("N"), _ ("[MODEL]"), _ ("“grainwise COMMAND --help” explains a command."));
+}
+
+int
+main (int argc, char **argv)
+{
+  const struct
+  {
+    const char *name;
+    int (*run) (int argc, char **argv);
+  } commands[]      = { { "denoise", denoise_main }, { "info", info_main } };
+  const char *first = argc > 1 ? argv[1] : "";
+  int         status;
+
+  setlocale (LC_ALL, "");
+  bindtextdomain (GETTEXT_PACKAGE, GRAINWISE_DIR "/locale");
+  bind_textdomain_codeset (GETTEXT_PACKAGE, "UTF-8");
+
+  if (g_str_equal (first, "--version"))
+    {
+      g_print ("grainwise " GRAINWISE_VERSION "\n");
+      return EXIT_SUCCESS;
+    }
+  if (g_str_equal (first, "--help") || g_str_equal (first, "-h"))
+    {
+      print_help ();
+      return EXIT_SUCCESS;
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (commands); i++)
+    if (g_str_equal (first, commands[i].name))
+      {
+        g_autofree char *program = g_strconcat ("grainwise ", first, NULL);
+
+        gegl_init (NULL, NULL);
+        g_set_prgname (program); /* for its --help */
+        status = commands[i].run (argc - 1, argv + 1);
+        gegl_exit ();
+        return status;
+      }
+  return wrong_use (*first ? _ ("There is no such command.") : _ ("What shall be done?"));
+}

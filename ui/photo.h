@@ -1,0 +1,57 @@
+/* Photos as GEGL buffers: rows out of them for the engine, and what it finds back into buffers.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#pragma once
+
+#include <gegl.h>
+
+#include "grainwise.h"
+
+G_BEGIN_DECLS
+
+typedef enum
+{
+  GW_MAP_NONE,
+  GW_MAP_CHANNELS, /* one standard deviation for each channel of the photo */
+  GW_MAP_COLOUR    /* one for each pixel: the root mean square of its channels' */
+} GwMap;
+
+typedef struct
+{
+  GeglBuffer *denoised; /* the region, moved to (0, 0), in the photo's own format */
+  GeglBuffer *sd;       /* posterior standard deviation, float, encoded 0-1; NULL for GW_MAP_NONE */
+  double      mean_sd;  /* over all channels and pixels that are not transparent */
+  double      mean_variance;
+} GwDenoised;
+
+void gw_denoised_clear (GwDenoised *denoised);
+
+/* GW_ERROR_PHOTO for formats that hold no grey or RGB photo (indexed, CMYK ...). */
+gboolean gw_photo_check (GeglBuffer *photo, GError **error);
+
+/* gw_noise_estimate() of the whole buffer. */
+gboolean gw_photo_estimate (GeglBuffer *photo, GwNoise *noise, GCancellable *cancellable, GError **error);
+
+/**
+ * gw_photo_denoise:
+ * @region: (nullable): a part of the buffer; its result is that part of the whole photo's result
+ * @noise: one level for each channel
+ * @result: (out): to be cleared with gw_denoised_clear()
+ *
+ * Alpha is kept.  Colours of wholly transparent pixels, and pixels that are no numbers, are kept too, and nothing of them
+ * gets into their neighbours.
+ */
+gboolean gw_photo_denoise (GeglBuffer *photo, const GeglRectangle *region, const GwModel *model, const GwNoise *noise,
+                           GwMap map, const GwRun *run, GwDenoised *result, GError **error);
+
+/* For a user's 8-bit levels (0-100). */
+GwNoise gw_noise_from_levels (double levels);
+/* The root mean square of the channels' levels, in 8-bit levels. */
+double gw_noise_to_levels (const GwNoise *noise, int channels);
+/* 1 or 3. */
+int gw_photo_channels (GeglBuffer *photo);
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (GwDenoised, gw_denoised_clear)
+
+G_END_DECLS
