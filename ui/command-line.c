@@ -297,7 +297,7 @@ print_card (const GwModelCard *card, gboolean json)
   if (json)
     print_json (builder);
   else
-    g_print (_ ("Parameters: %" "lld\nMultiply-adds per pixel: %.0f\nRadius: %d pixels\n"), (long long) card->parameters,
+    g_print (_ ("Parameters: %lld\nMultiply-adds per pixel: %.0f\nRadius: %d pixels\n"), (long long) card->parameters,
              card->multiply_adds_per_pixel, card->radius);
 }
 

@@ -269,16 +269,18 @@ gw_photo_estimate (GeglBuffer *photo, GwNoise *noise, GCancellable *cancellable,
 }
 
 /* The region and all that its result depends on, from a multiple of the alignment on, as the whole photo would be seen. */
-static GeglRectangle
-extent_of (const GeglRectangle *photo, const GeglRectangle *region, const GwModelCard *card)
+GeglRectangle
+gw_photo_extent (GeglBuffer *photo, const GeglRectangle *region, const GwModel *model)
 {
-  GeglRectangle extent = { region->x - card->radius, region->y - card->radius, region->width + 2 * card->radius,
+  const GwModelCard   *card   = gw_model_get_card (model);
+  const GeglRectangle *whole  = gegl_buffer_get_extent (photo);
+  GeglRectangle        extent = { region->x - card->radius, region->y - card->radius, region->width + 2 * card->radius,
                            region->height + 2 * card->radius };
-  int           over_x, over_y;
+  int                  over_x, over_y;
 
-  gegl_rectangle_intersect (&extent, &extent, photo);
-  over_x = (extent.x - photo->x) % card->alignment;
-  over_y = (extent.y - photo->y) % card->alignment;
+  gegl_rectangle_intersect (&extent, &extent, whole);
+  over_x = (extent.x - whole->x) % card->alignment;
+  over_y = (extent.y - whole->y) % card->alignment;
 
   return *GEGL_RECTANGLE (extent.x - over_x, extent.y - over_y, extent.width + over_x, extent.height + over_y);
 }
@@ -297,7 +299,7 @@ gw_photo_denoise (GeglBuffer *photo, const GeglRectangle *region, const GwModel 
   if (region)
     {
       view.region = *region;
-      view.extent = extent_of (gegl_buffer_get_extent (photo), region, gw_model_get_card (model));
+      view.extent = gw_photo_extent (photo, region, model);
     }
   view.map    = map;
   view.result = result;

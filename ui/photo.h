@@ -45,6 +45,9 @@ gboolean gw_photo_estimate (GeglBuffer *photo, GwNoise *noise, GCancellable *can
 gboolean gw_photo_denoise (GeglBuffer *photo, const GeglRectangle *region, const GwModel *model, const GwNoise *noise,
                            GwMap map, const GwRun *run, GwDenoised *result, GError **error);
 
+/* What gw_photo_denoise() reads for @region: a private buffer with just this much (at the same place) gives the same. */
+GeglRectangle gw_photo_extent (GeglBuffer *photo, const GeglRectangle *region, const GwModel *model);
+
 /* For a user's 8-bit levels (0-100). */
 GwNoise gw_noise_from_levels (double levels);
 /* The root mean square of the channels' levels, in 8-bit levels. */
