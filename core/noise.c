@@ -10,7 +10,7 @@
 #define BLOCK   64 /* rows, even */
 #define BINS    16384
 #define MAX_SD  1.0f /* of the coefficients that are told apart; bins are narrow at the small end */
-#define CLIPPED (1.5f / 255)
+#define HALF_LEVEL (0.5f / 255)
 
 /* Coefficients are counted by size, so that memory does not grow with the photo.  The square root gives small values
  * narrow bins: 0.004 levels wide at sigma = 1 level. */
@@ -42,11 +42,11 @@ median (const guint64 *counts)
   return 0;
 }
 
-/* Clipped pixels have lost their noise. */
+/* Clipped pixels have lost their noise.  What lies beyond black or white was not clipped. */
 static gboolean
 is_clipped (float value)
 {
-  return ! (value > CLIPPED && value < 1 - CLIPPED);
+  return ! (fabsf (value) > HALF_LEVEL && fabsf (value - 1) > HALF_LEVEL); /* true for NaN, too */
 }
 
 static void
