@@ -84,7 +84,7 @@ grainwise_create_procedure (GimpPlugIn *plug_in, const gchar *name)
     _ ("Standard deviation of the noise in 8-bit levels (white = 255); 0 = estimate it from the photo"), 0, 100, 0,
     G_PARAM_READWRITE);
   gimp_procedure_add_choice_argument (
-    procedure, "output", _ ("O_utput"), _ ("Where the denoised photo goes"),
+    procedure, "output", _ ("Ou_tput"), _ ("Where the denoised photo goes"),
     gimp_choice_new_with_values ("new-layer", OUTPUT_NEW_LAYER, _ ("New layer above"), NULL, "replace", OUTPUT_REPLACE,
                                  _ ("Replace the layer's pixels"), NULL, NULL),
     "new-layer", G_PARAM_READWRITE);

@@ -1,0 +1,566 @@
+"""The command line, as its user meets it: files in, files out, figures, refusals.
+
+    GRAINWISE=PROGRAM GRAINWISE_MODELS=FOLDER python3 test_command_line.py
+
+SPDX-License-Identifier: GPL-3.0-or-later
+"""
+import io
+import json
+import os
+import pathlib
+import re
+import resource
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+try:
+    import numpy as np
+    import tifffile
+    from PIL import Image, ImageCms
+except ImportError as missing:
+    print(missing)
+    sys.exit(77)                                    # meson: skipped
+
+PROGRAM = os.path.abspath(os.environ['GRAINWISE'])
+MODELS = pathlib.Path(os.environ['GRAINWISE_MODELS']).resolve()
+ENGLISH = dict(os.environ, GRAINWISE_MODELS=str(MODELS), LC_ALL='C.UTF-8', LANGUAGE='')
+WIDTH, HEIGHT = 60, 44
+
+
+# ---- Photos --------------------------------------------------------------------------------------------------
+
+def scene(width=WIDTH, height=HEIGHT, channels=3):
+    """A clean picture: discs before a soft background, well away from black and white."""
+    random = np.random.default_rng(1)
+    y, x = np.mgrid[:height, :width]
+    picture = np.stack([0.5 + 0.15 * np.sin((x + 2 * y) / 40 + k) for k in range(3)], 2)
+    for _ in range(width * height // 400):
+        cx, cy, radius = random.uniform([0, 0, 3], [width, height, 12])
+        picture[(x - cx) ** 2 + (y - cy) ** 2 < radius ** 2] = random.uniform(0.25, 0.75, 3)
+    return picture[:, :, :channels].astype('f4')
+
+
+def noise(picture, levels):
+    return (picture + np.random.default_rng(2).normal(0, levels / 255, picture.shape)).astype('f4')
+
+
+def noisy_bytes(channels=3):
+    """8 bit; an even number of channels has alpha last, with all values from 0 to 255."""
+    pixels = (255 * noise(scene(channels=3), 10)).clip(0, 255).round().astype('u1')
+    pixels = pixels[:, :, :1] if channels < 3 else pixels
+    if channels % 2 == 0:
+        alpha = np.linspace(0, 255, HEIGHT * WIDTH).reshape(HEIGHT, WIDTH, 1).astype('u1')
+        pixels = np.concatenate([pixels, alpha], 2)
+    return pixels.squeeze()
+
+
+def save(path, pixels, **more):
+    pixels = pixels.squeeze() if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
+    if str(path).endswith('.tif'):
+        channels = 1 if pixels.ndim == 2 else pixels.shape[2]
+        if channels % 2 == 0:
+            more['extrasamples'] = ['unassalpha']
+        tifffile.imwrite(path, pixels, photometric='rgb' if channels > 2 else 'minisblack', **more)
+    else:
+        Image.fromarray(pixels).save(path, **more)
+
+
+def load(path):
+    if str(path).endswith('.tif'):
+        return tifffile.imread(path)
+    with Image.open(path) as image:
+        return np.array(image)
+
+
+def png_header(path):
+    """-> bit depth, colour type"""
+    return tuple(pathlib.Path(path).read_bytes()[24:26])
+
+
+def psnr(a, b):
+    return -10 * np.log10(np.mean((a.astype(float) - b) ** 2))
+
+
+# ---- Running -------------------------------------------------------------------------------------------------
+
+def grainwise(*arguments, **more):
+    return subprocess.run([PROGRAM, *map(str, arguments)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=120, **{'env': ENGLISH, **more})
+
+
+class Case(unittest.TestCase):
+    """Every test has a folder of its own, and works in it."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(folder.name)
+
+    def succeed(self, *arguments, **more):
+        run = grainwise(*arguments, **more)
+        self.assertEqual((run.returncode, run.stderr), (0, ''), arguments)
+        return run.stdout
+
+    def denoise(self, *arguments, **more):
+        """-> the figures"""
+        return json.loads(self.succeed('denoise', *arguments, '--json', **more))
+
+    def fail_with(self, code, mention, *arguments, **more):
+        """The run fails with @code and an explanation that contains @mention, and has changed nothing."""
+        def files():
+            return {path: path.read_bytes() for path in pathlib.Path('.').rglob('*') if path.is_file()}
+
+        with self.subTest(arguments=arguments):
+            before = files()
+            run = grainwise(*arguments, **more)
+            after = files()
+            self.assertEqual(run.returncode, code, run.stderr)
+            self.assertEqual(run.stdout, '')
+            self.assertIn(mention, run.stderr)
+            self.assertEqual(sorted(after), sorted(before))
+            self.assertEqual(after, before)
+
+    def assert_close(self, a, b, tolerance):
+        self.assertEqual(a.shape, b.shape)
+        self.assertLessEqual(np.abs(a.astype(float) - b).max(), tolerance)
+
+
+# ---- Files ---------------------------------------------------------------------------------------------------
+
+class Formats(Case):
+    """At noise level 0 nothing may change, so what changes is the fault of reading and writing."""
+
+    def assert_kept(self, path, pixels):
+        save('in' + path, pixels)
+        figures = self.denoise('in' + path, 'out' + path, '--noise', 0)
+        self.assertEqual((figures['width'], figures['height']), (WIDTH, HEIGHT))
+        out = load('out' + path)
+        self.assertEqual(out.dtype, pixels.dtype)
+        np.testing.assert_array_equal(out, pixels)
+
+    def test_png_of_8_bits(self):
+        for channels, colour_type in (1, 0), (2, 4), (3, 2), (4, 6):
+            with self.subTest(channels=channels):
+                self.assert_kept('.png', noisy_bytes(channels))
+                self.assertEqual(png_header('out.png'), (8, colour_type))
+
+    def test_png_of_16_bits(self):
+        self.assert_kept('.png', (65535 * noise(scene(channels=1), 10)[:, :, 0]).astype('u2'))
+        self.assertEqual(png_header('out.png'), (16, 0))
+
+    def test_colour_png_of_16_bits(self):           # which PIL cannot read
+        for channels, colour_type in (3, 2), (4, 6):
+            with self.subTest(channels=channels):
+                pixels = noisy_bytes(channels).astype('u2') * 255 + 13
+                save('in.tif', pixels)
+                self.denoise('in.tif', 'a.png', '--noise', 0)
+                self.denoise('a.png', 'b.png', '--noise', 0)
+                self.assertEqual(png_header('b.png'), (16, colour_type))
+                self.denoise('b.png', 'out.tif', '--noise', 0)
+                np.testing.assert_array_equal(load('out.tif'), pixels)
+
+    def test_tiff_of_integers(self):
+        for channels in 1, 2, 3, 4:
+            for dtype, factor in ('u1', 1), ('u2', 257):
+                with self.subTest(channels=channels, dtype=dtype):
+                    self.assert_kept('.tif', noisy_bytes(channels).astype(dtype) * np.array(factor, dtype))
+
+    def test_tiff_of_floats_beyond_black_and_white(self):
+        for channels in 1, 2, 3, 4:
+            with self.subTest(channels=channels):
+                pixels = noisy_bytes(channels).astype('f4') / 255
+                colours = pixels if channels % 2 else pixels[:, :, :-1]
+                colours[...] = 4 * colours - 1.5
+                self.assertTrue(colours.min() < 0 and colours.max() > 1)
+                self.assert_kept('.tif', pixels)
+
+    def test_lossy_files(self):
+        for name, channels in ('.jpg', 1), ('.jpg', 3), ('.jpeg', 3), ('.webp', 3), ('.webp', 4):
+            with self.subTest(name=name, channels=channels):
+                pixels = (255 * scene(channels=3)).astype('u1')
+                if channels == 4:
+                    pixels = np.concatenate([pixels, noisy_bytes(4)[:, :, 3:]], 2)
+                save('in' + name, pixels[:, :, 0] if channels == 1 else pixels)
+                self.denoise('in' + name, 'out' + name, '--noise', 0)
+                before, after = load('in' + name), load('out' + name)
+                self.assertEqual(after.shape, before.shape)
+                visible = np.ones((HEIGHT, WIDTH), bool)
+                if channels == 4:
+                    np.testing.assert_array_equal(after[:, :, 3], before[:, :, 3])
+                    visible = before[:, :, 3] > 0
+                self.assertGreater(psnr(after[visible] / 255, before[visible] / 255), 30)
+
+    def test_exr(self):
+        for channels in 1, 3:
+            with self.subTest(channels=channels):
+                pixels = 2 * noise(scene(channels=channels), 10).squeeze() - 0.6
+                save('in.tif', pixels)
+                self.denoise('in.tif', 'a.exr', '--noise', 0)
+                self.denoise('a.exr', 'b.exr', '--noise', 0)
+                self.assertEqual(pathlib.Path('b.exr').read_bytes()[:4], b'\x76\x2f\x31\x01')
+                self.denoise('b.exr', 'out.tif', '--noise', 0)
+                self.assert_close(load('out.tif'), pixels, 1e-5)
+
+    def test_ending_that_lies(self):
+        save('real.png', noisy_bytes())
+        os.rename('real.png', 'in.jpg')
+        self.denoise('in.jpg', 'out.png', '--noise', 0)
+        np.testing.assert_array_equal(load('out.png'), noisy_bytes())
+
+    def test_ending_in_capitals(self):
+        save('in.png', noisy_bytes())
+        self.denoise('in.png', 'OUT.PNG', '--noise', 0)
+        np.testing.assert_array_equal(load('OUT.PNG'), noisy_bytes())
+
+    def test_palette(self):
+        Image.fromarray(noisy_bytes()).quantize(64).save('in.png')
+        self.denoise('in.png', 'out.png', '--noise', 0)
+        with Image.open('in.png') as image:
+            np.testing.assert_array_equal(load('out.png'), np.array(image.convert('RGB')))
+
+    def test_tiny_photos(self):
+        for width, height in (1, 1), (1, 50), (50, 1), (3, 2):
+            with self.subTest(width=width, height=height):
+                pixels = noisy_bytes()[:height, :width] if height < HEIGHT else noisy_bytes()[:1, :height].swapaxes(0, 1)
+                self.assertEqual(pixels.shape, (height, width, 3))
+                save('in.png', pixels)
+                self.denoise('in.png', 'out.png', '--noise', 10, '--uncertainty', 'sd.tif')
+                self.assertEqual(load('out.png').shape, pixels.shape)
+                self.assertTrue(np.isfinite(load('sd.tif')).all())
+                self.denoise('in.png', 'out.png')   # with the level estimated
+
+    def test_odd_names(self):
+        save('a photo.png', noisy_bytes())
+        for name in 'Zwölf Öre.png', 'a%20b %s.png', './-x.png', "it's.png":
+            with self.subTest(name=name):
+                self.denoise('a photo.png', name, '--noise', 0)
+                self.denoise(name, 'out.png', '--noise', 0)
+                np.testing.assert_array_equal(load('out.png'), noisy_bytes())
+        self.succeed('denoise', '--noise', 0, '--', '-x.png', '-y.png')
+        np.testing.assert_array_equal(load('-y.png'), noisy_bytes())
+
+    def test_in_place(self):
+        save('photo.png', noisy_bytes())
+        save('same.png', noisy_bytes())
+        self.denoise('photo.png', 'out.png', '--noise', 10)
+        self.denoise('same.png', 'same.png', '--noise', 10)
+        np.testing.assert_array_equal(load('same.png'), load('out.png'))
+        self.assertTrue((load('same.png') != noisy_bytes()).any())
+
+
+class Alpha(Case):
+    def test_transparent_pixels(self):
+        """They keep their colour, and no other pixel sees it."""
+        for channels in 2, 4:
+            with self.subTest(channels=channels):
+                photo = noisy_bytes(channels)
+                y, x = np.mgrid[:HEIGHT, :WIDTH]
+                hole = (x - 25) ** 2 + (y - 20) ** 2 < 100
+                photo[hole, -1] = 0
+                other = photo.copy()
+                other[hole, :-1] = 255 - other[hole, :-1]
+                save('photo.png', photo)
+                save('other.png', other)
+                self.denoise('photo.png', 'a.png', '--noise', 25)
+                self.denoise('other.png', 'b.png', '--noise', 25)
+                a, b, seen = load('a.png'), load('b.png'), photo[:, :, -1] > 0
+                np.testing.assert_array_equal(a[:, :, -1], photo[:, :, -1])
+                np.testing.assert_array_equal(a[~seen], photo[~seen])
+                np.testing.assert_array_equal(b[~seen], other[~seen])
+                np.testing.assert_array_equal(a[seen], b[seen])
+                self.assertTrue((a[seen] != photo[seen]).any())
+
+
+class Metadata(Case):
+    @staticmethod
+    def wide_profile():
+        """A made-up colour space: sRGB's curve with the primaries of Adobe RGB (1998)."""
+        profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile('sRGB')).tobytes())
+        primaries = {b'rXYZ': (0.60974, 0.31111, 0.01947), b'gXYZ': (0.20528, 0.62567, 0.06087),
+                     b'bXYZ': (0.14919, 0.06322, 0.74457)}
+        for i in range(struct.unpack_from('>I', profile, 128)[0]):
+            name, offset, _ = struct.unpack_from('>4sII', profile, 132 + 12 * i)
+            if name in primaries:
+                struct.pack_into('>3i', profile, offset + 8, *(round(65536 * v) for v in primaries[name]))
+        profile[84:100] = bytes(16)                 # checksum: none
+        return bytes(profile)
+
+    @staticmethod
+    def seen_through(profile):
+        """What some colours of the space look like, in sRGB."""
+        colours = Image.fromarray(noisy_bytes())
+        space = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        return np.array(ImageCms.profileToProfile(colours, space, ImageCms.createProfile('sRGB')))
+
+    def test_colour_profile(self):
+        profile = self.wide_profile()
+        wanted = self.seen_through(profile)
+        self.assertGreater(np.abs(wanted - noisy_bytes().astype(float)).max(), 10)      # it is not sRGB
+        for source, target in ('.png', '.png'), ('.jpg', '.jpg'), ('.tif', '.tif'), ('.webp', '.webp'), ('.png', '.tif'):
+            with self.subTest(source=source, target=target):
+                Image.fromarray(noisy_bytes()).save('in' + source, icc_profile=profile)
+                self.denoise('in' + source, 'out' + target, '--noise', 0)
+                with Image.open('out' + target) as image:
+                    self.assertIn('icc_profile', image.info)
+                    self.assert_close(self.seen_through(image.info['icc_profile']), wanted, 1)
+                if source == '.png':
+                    np.testing.assert_array_equal(load('out' + target), noisy_bytes())
+
+    def test_exif(self):
+        exif = Image.Exif()
+        exif[0x0112], exif[0x0110] = 6, 'Grainbox 3'        # orientation, camera model
+        save('in.jpg', noisy_bytes(), exif=exif)
+        for out in 'out.jpg', 'in.jpg':
+            with self.subTest(out=out):
+                self.denoise('in.jpg', out, '--noise', 10)
+                with Image.open(out) as image:
+                    self.assertEqual(image.size, (WIDTH, HEIGHT))
+                    self.assertEqual((image.getexif()[0x0112], image.getexif()[0x0110]), (6, 'Grainbox 3'))
+
+
+# ---- Results -------------------------------------------------------------------------------------------------
+
+class Results(Case):
+    def test_it_denoises_and_knows_how_well(self):
+        for channels in 1, 3:
+            with self.subTest(channels=channels):
+                clean = scene(240, 180, channels).squeeze()
+                noisy = noise(clean, 25)
+                save('in.tif', noisy)
+                figures = self.denoise('in.tif', 'out.tif', '--noise', 25, '--uncertainty', 'sd.tif')
+                out, variance = load('out.tif'), load('sd.tif').astype(float) ** 2
+                self.assertGreater(psnr(out, clean), psnr(noisy, clean) + 6)
+                ratio = np.mean((out.astype(float) - clean) ** 2) / variance.mean()
+                self.assertTrue(1 / 1.5 < ratio < 1.5, ratio)
+                self.assertAlmostEqual(figures['predicted_psnr'], -10 * np.log10(variance.mean()), 3)
+                self.assertAlmostEqual(figures['mean_sd_levels'], 255 * np.sqrt(variance).mean(), 3)
+
+    def test_uncertainty_in_numbers(self):
+        for channels in 1, 3:
+            with self.subTest(channels=channels):
+                pixels = noise(scene(channels=channels), 15).squeeze()
+                save('in.tif', pixels)
+                for name in 'sd.tif', 'sd.exr':
+                    figures = self.denoise('in.tif', 'out.tif', '--noise', 15, '--uncertainty', name)
+                sd = load('sd.tif')
+                self.assertEqual((sd.dtype, sd.shape), (np.float32, pixels.shape))
+                self.assertTrue((sd > 0).all())
+                self.assertAlmostEqual(figures['mean_sd_levels'], 255 * sd.mean(dtype=float), 3)
+                # OpenEXR's numbers are linear; what is read from them is encoded by sRGB's curve.
+                self.denoise('sd.exr', 'encoded.tif', '--noise', 0)
+                encoded = load('encoded.tif').astype(float)
+                linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+                self.assert_close(linear, sd, 1e-6)
+
+    def test_uncertainty_as_a_picture(self):
+        save('in.png', noisy_bytes())
+        for name in 'sd.png', 'sd.jpg', 'sd.webp':
+            with self.subTest(name=name):
+                self.denoise('in.png', 'out.png', '--noise', 10, '--uncertainty', name)
+                picture = load(name)
+                self.assertGreaterEqual(picture.shape[0], HEIGHT)
+                self.assertGreater(picture.shape[1], WIDTH)             # the scale is beside it
+                self.assertGreater(picture[:HEIGHT, :WIDTH].std(), 5)
+                self.assertGreater(picture[:, WIDTH:].std(), 5)
+
+    def test_figures(self):
+        save('in.png', noisy_bytes())
+        figures = self.denoise('in.png', 'out.png', '--noise', '12.5')
+        self.assertEqual(set(figures), {
+            'width', 'height', 'noise_level', 'noise_estimated', 'model', 'seconds', 'megapixels_per_second',
+            'peak_memory_bytes', 'mean_sd_levels', 'predicted_psnr'})
+        self.assertEqual((figures['width'], figures['height']), (WIDTH, HEIGHT))
+        self.assertAlmostEqual(figures['noise_level'], 12.5, 4)
+        self.assertIs(figures['noise_estimated'], False)
+        self.assertEqual(figures['model'], json.loads(self.succeed('info', '--json'))['name'])
+        self.assertTrue(0 < figures['seconds'] < 60)
+        self.assertAlmostEqual(figures['megapixels_per_second'] * figures['seconds'], 1e-6 * WIDTH * HEIGHT, 6)
+        self.assertTrue(10e6 < figures['peak_memory_bytes'] < 2e9)
+        self.assertTrue(0 < figures['mean_sd_levels'] < 12.5)
+        self.assertTrue(20 < figures['predicted_psnr'] < 60)
+
+    def test_perfect_result(self):
+        save('in.png', noisy_bytes())
+        figures = self.denoise('in.png', 'out.png', '--noise', 0)
+        self.assertEqual((figures['mean_sd_levels'], figures['predicted_psnr']), (0, None))
+
+    def test_figures_for_people(self):
+        save('in.png', noisy_bytes())
+        text = self.succeed('denoise', 'in.png', 'out.png', '-n', '12.5')
+        self.assertIn('12.50 levels\n', text)
+        self.assertIn('60 × 44 pixels', text)
+        self.assertIn('(estimated)', self.succeed('denoise', 'in.png', 'out.png'))
+
+    def test_estimated_noise(self):
+        y, x = np.mgrid[:128, :128]
+        smooth = np.stack([0.5 + 0.1 * np.sin((x + k * y) / 50) for k in range(3)], 2)
+        for channels in 1, 3:
+            for levels in 5, 15, 40:
+                with self.subTest(channels=channels, levels=levels):
+                    save('in.tif', noise(smooth[:, :, :channels], levels))
+                    figures = self.denoise('in.tif', 'out.tif')
+                    self.assertIs(figures['noise_estimated'], True)
+                    self.assertTrue(0.8 * levels < figures['noise_level'] < 1.2 * levels, figures['noise_level'])
+
+    def test_threads(self):
+        save('in.tif', noise(scene(200, 150), 25))
+        results = set()
+        for threads in 1, 2, 3:
+            self.denoise('in.tif', 'out.tif', '--noise', 25, '--uncertainty', 'sd.tif', '--threads', threads)
+            results.add(pathlib.Path('out.tif').read_bytes() + pathlib.Path('sd.tif').read_bytes())
+        self.assertEqual(len(results), 1)
+
+
+class Explanations(Case):
+    def test_version(self):
+        self.assertRegex(self.succeed('--version'), r'^grainwise \d+\.\d+\.\d+\n$')
+
+    def test_help(self):
+        for arguments, mention in (['--help'], 'grainwise denoise'), (['-h'], 'grainwise info'), \
+                (['denoise', '--help'], '--uncertainty=FILE'), (['info', '--help'], '--json'):
+            with self.subTest(arguments=arguments):
+                self.assertIn(mention, self.succeed(*arguments))
+
+    def test_info(self):
+        header = (MODELS / 'best.safetensors').read_bytes()
+        tensors = json.loads(header[8:8 + struct.unpack_from('<Q', header)[0]])
+        count = sum(int(np.prod(entry['shape'])) for name, entry in tensors.items() if name != '__metadata__')
+        card = json.loads(self.succeed('info', '--json'))
+        self.assertEqual(card['parameters'], count)
+        self.assertGreater(card['multiply_adds_per_pixel'], 1000)
+        self.assertIn(f'Parameters: {count}\n', self.succeed('info'))
+
+    def test_info_of_a_file(self):
+        shutil.copy(MODELS / 'best.safetensors', 'mine.safetensors')
+        self.assertEqual(self.succeed('info', 'mine.safetensors'), self.succeed('info', 'best'))
+
+    def test_another_language(self):
+        """Where a comma parts whole and fraction, the command line and JSON still use the point."""
+        subprocess.run(['localedef', '-i', 'de_DE', '-f', 'UTF-8', './de_DE.UTF-8'], capture_output=True) \
+            if shutil.which('localedef') else None
+        german = dict(ENGLISH, LC_ALL='de_DE.UTF-8', LANG='de_DE.UTF-8', LANGUAGE='de')
+        if os.path.isdir('de_DE.UTF-8'):
+            german['LOCPATH'] = os.getcwd()
+        save('in.png', noisy_bytes())
+        run = grainwise('denoise', 'in.png', 'out.png', '--noise', '12.5', '--json', env=german)
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertAlmostEqual(json.loads(run.stdout)['noise_level'], 12.5, 4)
+        self.fail_with(2, '--help', 'denoise', 'in.png', 'never.png', '--noise', '12,5', env=german)
+
+
+# ---- Failures ------------------------------------------------------------------------------------------------
+
+class Refusals(Case):
+    def setUp(self):
+        super().setUp()
+        save('in.png', noisy_bytes())
+        pathlib.Path('out.png').write_text('was here before')
+
+    def refuse(self, mention, *arguments, **more):
+        self.fail_with(1, mention, 'denoise', *arguments, **more)
+
+    def test_what_is_no_photo(self):
+        os.mkdir('folder')
+        pathlib.Path('text.png').write_text('This is no photo.\n' * 50)
+        pathlib.Path('empty.png').touch()
+        for name in 'missing.png', 'folder', 'text.png', 'empty.png':
+            self.refuse(name, name, 'out.png')
+
+    def test_truncated_photos(self):
+        for name in 'short.png', 'short.jpg', 'short.tif', 'short.webp':
+            save(name, noisy_bytes())
+        self.denoise('in.png', 'short.exr', '--noise', 0)
+        for path in list(pathlib.Path('.').glob('short.*')):
+            whole = path.read_bytes()
+            for share in 0.1, 0.5, 0.9:
+                path.write_bytes(whole[:int(share * len(whole))])
+                self.refuse(path.name, path, 'out.png')
+
+    def test_ink(self):
+        for name in 'cmyk.jpg', 'cmyk.tif':
+            Image.fromarray(noisy_bytes()).convert('CMYK').save(name)
+            self.refuse('convert it to RGB', name, 'out.png')
+            self.refuse(name, name, 'out.png')
+
+    def test_where_nothing_can_be_written(self):
+        os.mkdir('folder.png')
+        for name in 'missing/out.png', 'folder.png', 'in.png/out.png', 'out.xyz', 'out':
+            self.refuse(name, 'in.png', name)
+            self.refuse(name, 'in.png', 'out.png', '--uncertainty', name)
+
+    @unittest.skipIf(os.geteuid() == 0, 'root may write everywhere')
+    def test_write_protected_folder(self):
+        os.mkdir('locked', 0o555)
+        self.refuse('locked/out.png', 'in.png', 'locked/out.png')
+
+    def test_full_disk(self):
+        def limit():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+
+        for ending in '.png', '.jpg', '.tif', '.webp', '.exr':
+            name = 'full' + ending
+            pathlib.Path(name).write_text('was here before')
+            self.refuse(name, 'in.png', name, '--noise', 5, preexec_fn=limit, restore_signals=False)
+
+    def test_models(self):
+        whole = (MODELS / 'best.safetensors').read_bytes()
+        pathlib.Path('short.safetensors').write_bytes(whole[:100000])
+        pathlib.Path('text.safetensors').write_text('This is no model.\n' * 50)
+        pathlib.Path('empty.safetensors').touch()
+        for name in 'missing', 'missing.safetensors', 'short.safetensors', 'text.safetensors', 'empty.safetensors':
+            self.refuse(name, 'in.png', 'out.png', '--model', name)
+            self.fail_with(1, name, 'info', name)
+
+    def test_wrong_use(self):
+        for level in '-1', '100.5', 'abc', 'nan', 'inf', '', '5x', '5 ':
+            self.fail_with(2, 'noise', 'denoise', 'in.png', 'out.png', f'--noise={level}')
+        for threads in '-1', '2000', 'abc', '1.5':
+            self.fail_with(2, 'threads', 'denoise', 'in.png', 'out.png', f'--threads={threads}')
+        for arguments in [], ['in.png'], ['in.png', 'out.png', 'more.png']:
+            self.fail_with(2, 'IN and OUT', 'denoise', *arguments)
+        self.fail_with(2, '--colour', 'denoise', 'in.png', 'out.png', '--colour')
+        self.fail_with(2, '--noise', 'denoise', 'in.png', 'out.png', '--noise')
+        self.fail_with(2, 'one model', 'info', 'a', 'b')
+        self.fail_with(2, '--colour', 'info', '--colour')
+        self.fail_with(2, '--help')
+        for command in 'sharpen', '--colour', 'Denoise':
+            self.fail_with(2, '--help', command)
+
+
+class Interrupted(Case):
+    """Ctrl+C leaves nothing behind."""
+
+    def start(self, height):
+        pixels = np.random.default_rng(3).integers(0, 256, (height, 800, 3), dtype='u1')
+        save('in.tif', pixels)
+        return subprocess.Popen([PROGRAM, 'denoise', 'in.tif', 'out.png', '--noise', '10', '--threads', '1'],
+                                env=ENGLISH, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def interrupt(self, run):
+        run.send_signal(signal.SIGINT)
+        if run.wait(60) == 0:
+            self.skipTest('it had finished before')
+        self.assertEqual(os.listdir(), ['in.tif'])
+
+    def test_while_denoising(self):
+        run = self.start(4000)
+        time.sleep(1.5)
+        self.interrupt(run)
+
+    def test_while_writing(self):
+        run = self.start(800)
+        while run.poll() is None and not any(re.search('unfinished', name) for name in os.listdir()):
+            time.sleep(0.002)
+        self.interrupt(run)
+
+
+if __name__ == '__main__':
+    unittest.main()

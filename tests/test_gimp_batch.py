@@ -1,0 +1,525 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plug-in in GIMP without a display: pixels, layers, refusals.  Runs inside of GIMP (see gimp.py).
+
+The program on the command line is the reference: it must give the same photo and the same uncertainty.
+"""
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
+import unittest
+
+import numpy as np
+import tifffile
+import gi
+gi.require_version('Gimp', '3.0')
+gi.require_version('Gegl', '0.4')
+from gi.repository import Gegl, Gimp, Gio
+
+import gimp
+
+SCRIPT = pathlib.Path(__file__).resolve().parent.parent / 'plugin' / 'denoise-photo.scm'
+NOISE = 20.0  # levels
+REPLACE, ADD = Gimp.ChannelOps.REPLACE, Gimp.ChannelOps.ADD
+SHADE = {1: "Y'", 3: "R'G'B'"}
+
+
+# ---- Photos ---------------------------------------------------------------------------------------------------
+
+def make_photo(width=96, height=64, channels=3, noise=NOISE, seed=1):
+    """Waves, bars and a disc, bright enough for eight linear bits, with noise; white = 1."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, :width]
+    grey = 0.6 + 0.1 * np.sin(x / 9) * np.cos(y / 7) + 0.1 * (x // 12 % 2) - 0.1 * (np.hypot(x - 30, y - 30) < 20)
+    photo = grey[..., None] * np.linspace(0.9, 1.1, channels) if channels > 1 else grey[..., None]
+    return (photo + rng.normal(0, noise / 255, photo.shape)).clip(0, 1).astype(np.float32)
+
+
+def new_image(pixels, precision=Gimp.Precision.FLOAT_NON_LINEAR):
+    """An image with one layer; two or four channels mean alpha."""
+    height, width, n = pixels.shape
+    grey, alpha = n < 3, n % 2 == 0
+    kind = [[Gimp.ImageType.RGB_IMAGE, Gimp.ImageType.RGBA_IMAGE], [Gimp.ImageType.GRAY_IMAGE, Gimp.ImageType.GRAYA_IMAGE]]
+    image = Gimp.Image.new_with_precision(width, height, Gimp.ImageBaseType.GRAY if grey else Gimp.ImageBaseType.RGB,
+                                          precision)
+    layer = Gimp.Layer.new(image, 'Photo', width, height, kind[grey][alpha], 100, Gimp.LayerMode.NORMAL)
+    set_pixels(layer, pixels)
+    image.insert_layer(layer, None, 0)
+    return image, layer
+
+
+def set_pixels(drawable, pixels):
+    height, width, n = pixels.shape
+    buffer = drawable.get_buffer()
+    buffer.set(Gegl.Rectangle.new(0, 0, width, height), SHADE[n - 1 + n % 2] + 'A' * (n % 2 == 0) + ' float',
+               pixels.astype(np.float32).tobytes())
+    buffer.flush()
+
+
+def get_pixels(drawable, grey=None, alpha=False):
+    """Encoded like sRGB, white = 1; without alpha unless asked for."""
+    grey = drawable.is_gray() if grey is None else grey
+    width, height = drawable.get_width(), drawable.get_height()
+    data = drawable.get_buffer().get(Gegl.Rectangle.new(0, 0, width, height), 1.0,
+                                     SHADE[1 if grey else 3] + 'A' * alpha + ' float', Gegl.AbyssPolicy.NONE)
+    return np.frombuffer(data, np.float32).reshape(height, width, -1)
+
+
+def get_mask(channel, x, y, width, height):
+    data = channel.get_buffer().get(Gegl.Rectangle.new(x, y, width, height), 1.0, 'Y float', Gegl.AbyssPolicy.NONE)
+    return np.frombuffer(data, np.float32).reshape(height, width)
+
+
+def raw(drawable):
+    """All of its bytes, in its own format."""
+    return drawable.get_buffer().get(Gegl.Rectangle.new(0, 0, drawable.get_width(), drawable.get_height()), 1.0, None,
+                                     Gegl.AbyssPolicy.NONE)
+
+
+def load(path):
+    return Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, Gio.File.new_for_path(str(path)))
+
+
+def save(image, path):
+    assert Gimp.file_save(Gimp.RunMode.NONINTERACTIVE, image, Gio.File.new_for_path(str(path)), None)
+
+
+def report(layer):
+    """What the layer says of itself."""
+    return json.loads(bytes(layer.get_parasite('grainwise').get_data()).rstrip(b'\0'))
+
+
+# ---- Denoising ------------------------------------------------------------------------------------------------
+
+class Refused(Exception):
+    pass
+
+
+def denoise(image, *drawables, **arguments):
+    """The layers with the denoised photo and the uncertainty."""
+    procedure = Gimp.get_pdb().lookup_procedure('plug-in-grainwise-denoise')
+    config = procedure.create_config()
+    arguments = {'run_mode': Gimp.RunMode.NONINTERACTIVE, 'noise_level': NOISE} | arguments
+    config.set_property('image', image)
+    config.set_core_object_array('drawables', drawables)
+    for name, value in arguments.items():
+        config.set_property(name.replace('_', '-'), value)
+    values = procedure.run(config)
+    if values.index(0) != Gimp.PDBStatusType.SUCCESS:
+        raise Refused(Gimp.get_pdb().get_last_error())
+    return values.index(1), values.index(2)
+
+
+def denoise_new(pixels, **arguments):
+    """A denoised photo, replaced in place."""
+    image, layer = new_image(pixels)
+    denoise(image, layer, output='replace', uncertainty='none', **arguments)
+    return get_pixels(layer)
+
+
+class GimpTest(unittest.TestCase):
+    def setUp(self):
+        self.before = set(Gimp.get_images())
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.folder = pathlib.Path(temporary.name)
+
+    def tearDown(self):
+        for image in set(Gimp.get_images()) - self.before:
+            image.delete()
+
+    def assert_near(self, a, b, levels):
+        self.assertEqual(a.shape, b.shape)
+        self.assertLess(255 * np.abs(a - b).max(), levels)
+
+    def assert_same(self, a, b):
+        np.testing.assert_array_equal(a, b)
+
+
+# ---- Precision ------------------------------------------------------------------------------------------------
+
+class Precisions(GimpTest):
+    """Largest difference from the command line's result, in levels: of the photo, of the uncertainty."""
+    PRECISIONS = {
+        'U8_NON_LINEAR': (1.5, 0.5), 'U8_LINEAR': (3, 1),
+        'U16_NON_LINEAR': (0.01, 0.01), 'U16_LINEAR': (0.02, 0.02), 'U32_NON_LINEAR': (0.01, 0.01),
+        'HALF_NON_LINEAR': (0.15, 0.1), 'HALF_LINEAR': (0.15, 0.1),
+        'FLOAT_NON_LINEAR': (0.01, 0.01), 'FLOAT_LINEAR': (0.01, 0.01)}
+
+    def reference(self, channels):
+        """A photo file of 16 bits, and what the command line makes of it."""
+        names = [self.folder / name for name in ('photo.tif', 'denoised.tif', 'sd.tif')]
+        pixels = np.rint(65535 * make_photo(channels=channels)).astype(np.uint16)
+        tifffile.imwrite(names[0], pixels.squeeze(), photometric='minisblack' if channels == 1 else 'rgb')
+        subprocess.run([os.environ['GRAINWISE'], 'denoise', '--noise', str(NOISE), '--uncertainty', names[2], *names[:2]],
+                       check=True, capture_output=True)
+        denoised, sd = (tifffile.imread(name).reshape(64, 96, channels) for name in names[1:])
+        return names[0], denoised / np.float32(65535), np.sqrt((sd ** 2).mean(axis=2, keepdims=True))
+
+    def check(self, channels, alpha):
+        path, denoised, sd = self.reference(channels)
+        for name, tolerances in self.PRECISIONS.items():
+            with self.subTest(precision=name):
+                image = load(path)
+                photo = image.get_layers()[0]
+                if alpha:
+                    photo.add_alpha()
+                precision = getattr(Gimp.Precision, name)
+                if image.get_precision() != precision:
+                    image.convert_precision(precision)
+                original = raw(photo)
+
+                result, uncertainty = denoise(image, photo)
+
+                self.assertEqual(image.get_layers(), [uncertainty, result, photo])
+                self.assertEqual(raw(photo), original)
+                self.assertEqual(result.has_alpha(), alpha)
+                self.assertFalse(uncertainty.has_alpha())
+                self.assert_near(get_pixels(result), denoised, tolerances[0])
+                white = report(uncertainty)['white']
+                self.assert_near(get_pixels(uncertainty, grey=True) * white / 255, sd.clip(max=white / 255),
+                                 tolerances[1])
+                image.delete()
+
+    def test_colour(self):
+        self.check(3, False)
+
+    def test_colour_with_alpha(self):
+        self.check(3, True)
+
+    def test_grey(self):
+        self.check(1, False)
+
+    def test_grey_with_alpha(self):
+        self.check(1, True)
+
+
+# ---- Layers ---------------------------------------------------------------------------------------------------
+
+class Layers(GimpTest):
+    def test_names_and_visibility(self):
+        image, layer = new_image(make_photo())
+        denoised, uncertainty = denoise(image, layer)
+        self.assertEqual(denoised.get_name(), 'Photo, denoised')
+        self.assertEqual(uncertainty.get_name(), f"Uncertainty, sd, white = {report(uncertainty)['white']:.4g} levels")
+        self.assertEqual([each.get_visible() for each in image.get_layers()], [False, True, True])
+
+    def test_no_uncertainty(self):
+        image, layer = new_image(make_photo())
+        denoised, uncertainty = denoise(image, layer, uncertainty='none')
+        self.assertIsNone(uncertainty)
+        self.assertEqual(image.get_layers(), [denoised, layer])
+
+    def test_variance(self):
+        image, layer = new_image(make_photo())
+        _, sd = denoise(image, layer)
+        _, variance = denoise(image, layer, uncertainty='variance')
+        white = report(variance)['white']
+        self.assertAlmostEqual(white, report(sd)['white'] ** 2)
+        self.assertEqual(variance.get_name(), f'Uncertainty, variance, white = {white:.4g} levels²')
+        self.assert_near(get_pixels(variance, grey=True), get_pixels(sd, grey=True) ** 2, 0.01)
+
+    def test_report(self):
+        model = json.loads(subprocess.check_output([os.environ['GRAINWISE'], 'info', '--json']))
+        image, layer = new_image(make_photo())
+        layers = denoise(image, layer)
+        save(image, self.folder / 'photo.xcf')
+        loaded = load(self.folder / 'photo.xcf').get_layers()[1::-1]
+
+        for each, quantity in zip(layers, ('posterior mean', 'standard deviation')):
+            self.assertEqual(set(report(each)),
+                             {'quantity', 'unit', 'white', 'noise_level', 'model', 'model_version', 'grainwise'})
+            self.assertEqual(report(each)['quantity'], quantity)
+            self.assertAlmostEqual(report(each)['noise_level'], NOISE, places=4)
+            self.assertEqual(report(each)['model'], model['name'])
+            self.assertEqual(report(each)['model_version'], model['version'])
+        self.assertEqual([report(each) for each in loaded], [report(each) for each in layers])
+        self.assert_same(get_pixels(loaded[1], grey=True), get_pixels(layers[1], grey=True))
+
+    def test_estimated_noise(self):
+        for noise in (5, 12, 30):
+            image, layer = new_image(make_photo(300, 200, noise=noise))
+            denoised, _ = denoise(image, layer, noise_level=0.0)
+            self.assertAlmostEqual(report(denoised)['noise_level'], noise, delta=noise / 4)
+
+    def test_offsets(self):
+        photo = make_photo()
+        wanted = denoise_new(photo)
+        for size, offsets in ((96, 64), (-10, -7)), ((300, 200), (50, 60)), ((20, 10), (-30, 5)), ((96, 64), (500, 500)):
+            image, layer = new_image(photo)
+            image.resize(*size, 0, 0)
+            layer.set_offsets(*offsets)
+            for each in denoise(image, layer):
+                self.assertEqual(each.get_offsets()[1:], offsets)
+                self.assertEqual((each.get_width(), each.get_height()), (96, 64))
+            self.assert_same(get_pixels(image.get_layers()[1]), wanted)
+
+    def test_group(self):
+        image, layer = new_image(make_photo())
+        outer = Gimp.GroupLayer.new(image, 'Outer')
+        inner = Gimp.GroupLayer.new(image, 'Inner')
+        below = layer.copy()
+        image.insert_layer(outer, None, 0)
+        image.insert_layer(inner, outer, 0)
+        image.reorder_item(layer, inner, 0)
+        image.insert_layer(below, inner, 1)
+        denoised, uncertainty = denoise(image, below)
+        self.assertEqual(inner.get_children(), [layer, uncertainty, denoised, below])
+
+
+# ---- Selections and replacing ---------------------------------------------------------------------------------
+
+class Selections(GimpTest):
+    """On a photo that is wider than what one pixel depends on, so that only a part of it is computed."""
+    SELECTED = (30, 10, 80, 40)
+
+    def setUp(self):
+        super().setUp()
+        self.photo = make_photo(600, 64)
+        self.image, self.layer = new_image(self.photo)
+        self.inside = np.zeros((64, 600), bool)
+        x, y, width, height = self.SELECTED
+        self.inside[y:y + height, x:x + width] = True
+
+    def select(self):
+        self.image.select_rectangle(REPLACE, *self.SELECTED)
+
+    def test_replace_all(self):
+        denoised, uncertainty = denoise(self.image, self.layer, output='replace')
+        self.assertEqual(denoised, self.layer)
+        self.assertEqual(self.image.get_layers(), [uncertainty, self.layer])
+        self.assertLess(get_pixels(self.layer).std(), 0.9 * self.photo.std())
+
+    def test_replace_selection(self):
+        whole = denoise_new(self.photo)
+        self.select()
+        denoise(self.image, self.layer, output='replace')
+        pixels = get_pixels(self.layer)
+        self.assert_same(pixels[~self.inside], self.photo[~self.inside])
+        self.assertTrue((pixels[self.inside] != self.photo[self.inside]).mean() > 0.99)
+        self.assert_near(pixels[self.inside], whole[self.inside], 0.01)
+
+    def test_replace_feathered(self):
+        whole = denoise_new(self.photo)
+        self.select()
+        Gimp.Selection.feather(self.image, 10)
+        share = get_mask(self.image.get_selection(), 0, 0, 600, 64)[..., None]
+        denoise(self.image, self.layer, output='replace')
+        pixels = get_pixels(self.layer)
+        self.assertGreater(((share > 0.2) & (share < 0.8)).sum(), 500)
+        self.assert_near(pixels[share[..., 0] == 0], self.photo[share[..., 0] == 0], 0.01)
+        self.assert_near(pixels, self.photo + share * (whole - self.photo), 1)
+
+    def test_new_layer_with_selection(self):
+        whole = denoise_new(self.photo)
+        self.image.select_ellipse(REPLACE, *self.SELECTED)
+        Gimp.Selection.feather(self.image, 6)
+        layers = denoise(self.image, self.layer)
+        x, y = layers[0].get_offsets()[1:]
+        size = layers[0].get_width(), layers[0].get_height()
+        bounds = Gimp.Selection.bounds(self.image)
+        self.assertEqual((x, y, x + size[0], y + size[1]), tuple(bounds)[2:])
+        for each in layers:
+            self.assertEqual(each.get_offsets()[1:], (x, y))
+            self.assert_same(get_mask(each.get_mask(), 0, 0, *size), get_mask(self.image.get_selection(), x, y, *size))
+        self.assert_near(get_pixels(layers[0]), whole[y:y + size[1], x:x + size[0]], 0.01)
+
+    def test_selection_on_moved_layer(self):
+        whole = denoise_new(self.photo)
+        self.layer.set_offsets(-20, 15)
+        self.image.select_rectangle(REPLACE, 0, 0, 40, 30)
+        denoised, _ = denoise(self.image, self.layer)
+        self.assertEqual(denoised.get_offsets()[1:], (0, 15))
+        self.assert_near(get_pixels(denoised), whole[:15, 20:60], 0.01)
+
+    def test_one_selected_pixel(self):
+        whole = denoise_new(self.photo)
+        self.image.select_rectangle(REPLACE, 599, 63, 1, 1)
+        denoised, uncertainty = denoise(self.image, self.layer)
+        self.assertEqual((uncertainty.get_width(), uncertainty.get_height()), (1, 1))
+        self.assert_near(get_pixels(denoised), whole[63:, 599:], 0.01)
+
+
+class Sizes(GimpTest):
+    def test_sizes(self):
+        for width, height in (1, 1), (1, 40), (5000, 8), (8, 5000):
+            with self.subTest(width=width, height=height):
+                photo = make_photo(width, height)
+                image, layer = new_image(photo, Gimp.Precision.U8_NON_LINEAR)
+                denoised, uncertainty = denoise(image, layer)
+                pixels = get_pixels(denoised)
+                self.assertEqual(pixels.shape, photo.shape)
+                self.assertTrue((pixels != get_pixels(layer)).any())
+                self.assertTrue(get_pixels(uncertainty, grey=True).any())
+
+
+# ---- Pixels that are no photo ---------------------------------------------------------------------------------
+
+class Holes(GimpTest):
+    def setUp(self):
+        super().setUp()
+        self.hole = np.zeros((64, 96), bool)
+        self.hole[20:40, 30:70] = True
+
+    def transparent(self, colour):
+        alpha = np.where(self.hole, 0, 0.25 + 0.75 * (np.arange(96) > 48))
+        photo = make_photo()
+        photo[self.hole] = colour
+        return np.dstack((photo, alpha)).astype(np.float32)
+
+    def test_transparent_pixels(self):
+        results = []
+        for colour in (0, 0, 0), (1, 0, 1), (5, -3, 1):
+            pixels = self.transparent(colour)
+            image, layer = new_image(pixels)
+            _, uncertainty = denoise(image, layer, output='replace')
+            result = get_pixels(layer, alpha=True)
+            self.assert_same(result[self.hole], pixels[self.hole])
+            self.assert_same(result[..., 3], pixels[..., 3])
+            self.assertFalse(get_pixels(uncertainty, grey=True)[self.hole].any())
+            results.append(result[~self.hole])
+        self.assert_same(results[0], results[1])
+        self.assert_same(results[0], results[2])
+
+    def test_numbers_that_are_none(self):
+        plain = make_photo()
+        for value in np.nan, np.inf, -np.inf:
+            photo = plain.copy()
+            photo[10, 20] = value
+            photo[40:44, 60:62, 1] = value
+            hole = ~np.isfinite(photo).all(axis=2)
+            image, layer = new_image(photo)
+            denoised, uncertainty = denoise(image, layer)
+            result, sd = get_pixels(denoised), get_pixels(uncertainty, grey=True)[..., 0]
+            self.assert_same(np.isfinite(result).all(axis=2), ~hole)
+            self.assertTrue(np.isfinite(sd).all())
+            self.assertTrue((sd[~hole] > 0).all())
+            self.assert_near(result[~hole], denoise_new(plain)[~hole], NOISE)
+
+
+# ---- Refusals -------------------------------------------------------------------------------------------------
+
+class Refusals(GimpTest):
+    def setUp(self):
+        super().setUp()
+        self.image, self.layer = new_image(make_photo(), Gimp.Precision.U8_NON_LINEAR)
+
+    def group(self):
+        group = Gimp.GroupLayer.new(self.image, 'Group')
+        self.image.insert_layer(group, None, 0)
+        self.image.reorder_item(self.layer, group, 0)
+        return group
+
+    def text(self):
+        text = Gimp.TextLayer.new(self.image, 'Text', Gimp.context_get_font(), 20, Gimp.Unit.pixel())
+        self.image.insert_layer(text, None, 0)
+        return text
+
+    def assert_refused(self, message, *drawables, **arguments):
+        self.image.clean_all()
+        before = [(each.get_id(), raw(each)) for each in self.image.get_layers()]
+        with self.assertRaisesRegex(Refused, message):
+            denoise(self.image, *drawables, **arguments)
+        self.assertEqual([(each.get_id(), raw(each)) for each in self.image.get_layers()], before)
+        self.assertFalse(self.image.is_dirty())
+
+    def test_indexed(self):
+        self.image.convert_indexed(Gimp.ConvertDitherType.NONE, Gimp.ConvertPaletteType.GENERATE, 16, False, False, '')
+        self.assert_refused('convert the image to RGB', self.layer)
+
+    def test_group(self):
+        self.assert_refused('is a layer group', self.group())
+
+    def test_mask(self):
+        mask = self.layer.create_mask(Gimp.AddMaskType.WHITE)
+        self.layer.add_mask(mask)
+        self.assert_refused('channel or a mask', mask)
+
+    def test_channel(self):
+        channel = Gimp.Channel.new(self.image, 'Channel', 96, 64, 50, Gegl.Color.new('red'))
+        self.image.insert_channel(channel, None, 0)
+        self.assert_refused('channel or a mask', channel)
+
+    def test_two_layers(self):
+        self.assert_refused('Choose one layer', self.layer, self.layer)
+
+    def test_no_layer(self):
+        self.assert_refused('Choose one layer')
+
+    def test_locked_pixels(self):
+        self.layer.set_lock_content(True)
+        self.assert_refused('are locked', self.layer, output='replace')
+        denoise(self.image, self.layer)
+        self.assertEqual(len(self.image.get_layers()), 3)
+
+    def test_locked_group(self):
+        self.group().set_lock_content(True)
+        self.assert_refused('are locked', self.layer, output='replace')
+
+    def test_text(self):
+        text = self.text()
+        self.assert_refused('is a text layer', text, output='replace')
+        denoise(self.image, text)
+        self.assertTrue(text.is_text_layer())
+        self.assertEqual(len(self.image.get_layers()), 4)
+
+    def test_selection_elsewhere(self):
+        self.image.resize(300, 200, 0, 0)
+        self.image.select_rectangle(REPLACE, 200, 100, 20, 20)
+        self.assert_refused('does not touch the layer', self.layer)
+
+    def test_unknown_model(self):
+        self.assert_refused('There is no model “nonsense”', self.layer, model='nonsense')
+
+    def test_no_display(self):
+        self.assert_refused('there is no display', self.layer, run_mode=Gimp.RunMode.INTERACTIVE)
+
+
+# ---- From a script --------------------------------------------------------------------------------------------
+
+class Scripts(GimpTest):
+    """GIMP started anew, for its exit code."""
+
+    def denoise(self, arguments):
+        save(new_image(make_photo(), Gimp.Precision.U8_NON_LINEAR)[0], self.folder / 'photo.png')
+        return gimp.run(os.environ, f'''(script-fu-use-v3)
+            (let ((image (gimp-file-load RUN-NONINTERACTIVE "{self.folder}/photo.png")))
+              (plug-in-grainwise-denoise #:image image #:drawables (gimp-image-get-layers image) {arguments})
+              (gimp-file-save RUN-NONINTERACTIVE image "{self.folder}/result.xcf"))''', gimp.SCHEME)
+
+    def test_success(self):
+        status, output = self.denoise('#:run-mode RUN-NONINTERACTIVE #:noise-level 20')
+        self.assertEqual((status, output), (0, ''))
+        self.assertEqual(len(load(self.folder / 'result.xcf').get_layers()), 3)
+
+    def test_refusal(self):
+        status, output = self.denoise('#:run-mode RUN-NONINTERACTIVE #:model "nonsense"')
+        self.assertEqual(status, gimp.FAILED)
+        self.assertIn('There is no model “nonsense”', output)
+
+    def test_no_display(self):
+        status, output = self.denoise('#:run-mode RUN-INTERACTIVE')
+        self.assertEqual(status, gimp.FAILED)
+        self.assertIn('there is no display', output)
+        self.assertNotIn('crashed', output)
+
+    def test_noise_out_of_range(self):
+        status, _ = self.denoise('#:run-mode RUN-NONINTERACTIVE #:noise-level 500')
+        self.assertEqual(status, gimp.FAILED)
+        self.assertFalse((self.folder / 'result.xcf').exists())
+
+    def test_denoise_photo(self):
+        photo, out = self.folder / 'photo.jpg', self.folder / 'out'
+        save(new_image(make_photo(200, 150), Gimp.Precision.U8_NON_LINEAR)[0], photo)
+        status, output = gimp.run(os.environ, f'(load "{SCRIPT}") (denoise-photo "{photo}" 20 "{out}")', gimp.SCHEME)
+        self.assertEqual((status, output), (0, ''))
+
+        uncertainty, denoised, original = load(f'{out}-grainwise.xcf').get_layers()
+        self.assertEqual([each.get_visible() for each in (uncertainty, denoised, original)], [False, True, True])
+        self.assert_same(get_pixels(original), get_pixels(load(photo).get_layers()[0]))
+        for name, layer in ('denoised', denoised), ('uncertainty', uncertainty):
+            picture = load(f'{out}-{name}.png').get_layers()
+            self.assertEqual(len(picture), 1)
+            self.assert_near(get_pixels(picture[0], grey=False), get_pixels(layer, grey=False), 0.01)
+        self.assertLess(255 * np.abs(get_pixels(denoised) - make_photo(200, 150, noise=0)).mean(), NOISE / 3)
