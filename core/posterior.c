@@ -9,7 +9,7 @@
 #include "model.h"
 
 /* Blocks of this many rows of the coarsest layer: enough work for the threads between two barriers. */
-#define COARSE_ROWS 4
+#define COARSE_ROWS 2
 
 /* Noise below 0.003 levels is none, and features are divided by the level. */
 #define LEVEL_FLOOR 1e-5f

@@ -8,7 +8,7 @@
 # NOISE_LEVEL is the standard deviation of the noise in 8-bit levels, 0 to 100; without
 # it (or with 0) it is estimated. Without PHOTO, a sample photo is taken. The results
 # lie beside the photo: NAME-grainwise.xcf, NAME-denoised.png, NAME-uncertainty.png.
-# Afterwards the plug-in is in your GIMP, too: Filters > Enhance > Grainwise.
+# Afterwards the plug-in is in your GIMP, too: Filters > Enhance > Denoise with Confidence.
 
 set -eu
 unset CDPATH
@@ -46,7 +46,7 @@ without_noise() {
 
 ### The photo ###
 
-photo=${1-$repository/tests/data/sample.jpg}
+photo=${1-$repository/tests/data/sample.png}
 noise_level=${2-0}
 [ $# -le 2 ] || fail 'usage: sh plugin/denoise-photo.sh [PHOTO [NOISE_LEVEL]]'
 case $photo in

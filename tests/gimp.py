@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """GIMP for tests, with a profile of its own that holds the plug-in just built.
 
-    python3 gimp.py TEST.py...    runs unit tests in GIMP's own Python, without a display
+    python3 gimp.py TEST.py             runs unit tests in GIMP's own Python, without a display
+    python3 gimp.py --screen TEST.py    runs them beside GIMP, with a screen that nobody sees
 
 The environment names the plug-in's executable (GRAINWISE_PLUG_IN), the folder of the models
 (GRAINWISE_MODELS) and that of the translations (GRAINWISE_LOCALE).
@@ -14,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 SKIPPED = 77
 FAILED = 70  # GIMP's exit code after an error in its batch commands
@@ -97,17 +99,109 @@ def run_tests(modules):
     import unittest
 
     suite = unittest.defaultTestLoader.loadTestsFromNames(modules)
-    if not unittest.TextTestRunner(stream=sys.stdout, verbosity=2).run(suite).wasSuccessful():
+    if not unittest.TextTestRunner(stream=sys.stdout, verbosity=2, durations=12).run(suite).wasSuccessful():
         raise RuntimeError('some tests failed')
 
 
+# ---- The screen -----------------------------------------------------------------------------------------------
+
+@contextlib.contextmanager
+def screen(environment):
+    """A free display with a window manager, in the environment."""
+    read, write = os.pipe()
+    server = subprocess.Popen(['Xvfb', '-displayfd', str(write), '-screen', '0', '1280x1024x24', '-nolisten', 'tcp'],
+                              pass_fds=[write], stderr=subprocess.DEVNULL)
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        environment |= {'DISPLAY': ':' + pipe.readline().strip(), 'GDK_BACKEND': 'x11'}
+    manager = subprocess.Popen(['openbox', '--sm-disable'], env=environment, stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        for process in manager, server:
+            process.terminate()
+            process.wait()
+
+
+def wait_for(what, seconds=60):
+    """What the function returns as soon as that is true."""
+    end = time.monotonic() + seconds
+    while not (result := what()):
+        if time.monotonic() > end:
+            raise TimeoutError(f'waited {seconds} s in vain')
+        time.sleep(0.1)
+    return result
+
+
+def widgets(root=None):
+    """All accessible widgets below a window, or of all windows."""
+    from gi.repository import Atspi, GLib
+
+    pending = [root or Atspi.get_desktop(0)]
+    while pending:
+        widget = pending.pop()
+        try:
+            yield widget
+            pending += [child for i in reversed(range(widget.get_child_count()))
+                        if (child := widget.get_child_at_index(i))]
+        except GLib.Error:  # it went away
+            pass
+
+
+def find(root, roles, name=''):
+    """The first widget that has one of the roles and a name like this."""
+    for widget in widgets(root):
+        if widget.get_role_name() in roles and re.search(name, widget.get_name() or ''):
+            return widget
+    return None
+
+
+def find_window(title):
+    """A window by its title, without a look into any window."""
+    from gi.repository import Atspi, GLib
+
+    desktop = Atspi.get_desktop(0)
+    for i in range(desktop.get_child_count()):
+        try:
+            application = desktop.get_child_at_index(i)
+            for k in range(application.get_child_count() if application else 0):
+                window = application.get_child_at_index(k)
+                if window and re.search(title, window.get_name() or ''):
+                    return window
+        except GLib.Error:
+            pass
+    return None
+
+
+def press(widget):
+    widget.get_action_iface().do_action(0)
+
+
+def is_state(widget, state):
+    from gi.repository import Atspi
+
+    return widget.get_state_set().contains(getattr(Atspi.StateType, state))
+
+
+def screenshot(path):
+    subprocess.run(['import', '-window', 'root', str(path)], check=True)
+
+
+# ---------------------------------------------------------------------------------------------------------------
+
 def main():
-    require('gimp-console')
+    on_screen = sys.argv[1] == '--screen'
+    test = pathlib.Path(sys.argv[-1])
+
+    require('gimp-console', *(['Xvfb', 'openbox', 'dbus-run-session', 'import', 'xdotool'] if on_screen else []))
     with profile() as environment:
-        status, output = run(environment, call('gimp', 'run_tests', [pathlib.Path(file).stem for file in sys.argv[1:]]),
-                             timeout=900)
-    print(output)
-    return status
+        if on_screen:
+            with screen(environment):
+                return subprocess.run(['dbus-run-session', '--', sys.executable, '-m', 'unittest', '--verbose', test.stem],
+                                      cwd=test.parent, env=environment).returncode
+        status, output = run(environment, call('gimp', 'run_tests', [test.stem]), timeout=900)
+        print(output)
+        return status
 
 
 if __name__ == '__main__':
