@@ -11,7 +11,7 @@ start (const float *addend, const float *bias, int bias_length, float *out, int 
 {
   if (addend)
     memcpy (out, addend, sizeof (float) * n * channels);
-  else if (! bias)
+  else if (!bias)
     memset (out, 0, sizeof (float) * n * channels);
 
   if (bias)
@@ -29,10 +29,11 @@ finish (const GwLayer *layer, float *out, int n)
 
 /* out[n][columns] += source[n][depth] weights[depth][columns] */
 static void
-add_product (const float *source, int source_stride, const float *weights, int depth, float *out, int columns, int n)
+add_product (const float *source, int source_stride, const float *weights, int depth, float *out, int columns,
+             int n)
 {
-  cblas_sgemm (CblasRowMajor, CblasNoTrans, CblasNoTrans, n, columns, depth, 1, source, source_stride, weights, columns,
-               1, out, columns);
+  cblas_sgemm (CblasRowMajor, CblasNoTrans, CblasNoTrans, n, columns, depth, 1, source, source_stride,
+               weights, columns, 1, out, columns);
 }
 
 void
@@ -44,7 +45,8 @@ gw_conv3 (const GwLayer *layer, const float *const rows[3], const float *addend,
   start (addend ? addend + x * channels : NULL, layer->bias, channels, out, n, channels);
   for (int i = 0; i < 3; i++)
     for (int j = 0; rows[i] && j < 3; j++)
-      add_product (rows[i] + (x + j - 1) * in, in, layer->weights + (3 * i + j) * in * channels, in, out, channels, n);
+      add_product (rows[i] + (x + j - 1) * in, in, layer->weights + (3 * i + j) * in * channels, in, out,
+                   channels, n);
   finish (layer, out, n * channels);
 }
 
@@ -57,7 +59,8 @@ gw_down2 (const GwLayer *layer, const float *const rows[2], const float *addend,
   out += x * channels;
   start (addend ? addend + x * channels : NULL, layer->bias, channels, out, n, channels);
   for (int i = 0; i < 2; i++)
-    add_product (rows[i] + 2 * x * in, 2 * in, layer->weights + 2 * i * in * channels, 2 * in, out, channels, n);
+    add_product (rows[i] + 2 * x * in, 2 * in, layer->weights + 2 * i * in * channels, 2 * in, out, channels,
+                 n);
   finish (layer, out, n * channels);
 }
 
@@ -79,16 +82,17 @@ fast_asinh (float x)
 {
   const float a = fabsf (x);
   const float v = a + sqrtf (a * a + 1);
-  gint32      bits, exponent;
-  float       m, t, t2, log_v;
+  gint32 bits, exponent;
+  float m, t, t2, log_v;
 
   memcpy (&bits, &v, 4);
   exponent = ((bits - 0x3f3504f3) >> 23); /* of a mantissa in [sqrt(1/2), sqrt(2)) */
   bits -= exponent * (1 << 23);
   memcpy (&m, &bits, 4);
-  t     = (m - 1) / (m + 1);
-  t2    = t * t;
-  log_v = exponent * 0.69314718f + 2 * t * (1 + t2 * (1 / 3.f + t2 * (1 / 5.f + t2 * (1 / 7.f + t2 * (1 / 9.f)))));
+  t = (m - 1) / (m + 1);
+  t2 = t * t;
+  log_v = exponent * 0.69314718f
+          + 2 * t * (1 + t2 * (1 / 3.f + t2 * (1 / 5.f + t2 * (1 / 7.f + t2 * (1 / 9.f)))));
 
   return copysignf (log_v, x);
 }
@@ -97,12 +101,12 @@ void
 gw_asinh (const GwLayer *layer, const float *row, const float *noise, int stride, float *out, int x, int n)
 {
   const int channels = layer->out;
-  const int planes   = stride - layer->first_plane;
+  const int planes = stride - layer->first_plane;
 
   for (int i = x; i < x + n; i++)
     {
       const float *level = noise + i * stride + layer->first_plane;
-      float        sum   = 0;
+      float sum = 0;
 
       for (int k = 0; k < planes; k++)
         sum += level[k];

@@ -11,10 +11,14 @@
 #include "network.h"
 
 /* @rows: the rows above, at and below, %NULL where the photo ends. @addend: added row or %NULL. */
-void gw_conv3 (const GwLayer *layer, const float *const rows[3], const float *addend, float *out, int x, int n);
+void
+gw_conv3 (const GwLayer *layer, const float *const rows[3], const float *addend, float *out, int x, int n);
 /* @rows: the two rows that become one; @x and @n count pixels of @out. */
-void gw_down2 (const GwLayer *layer, const float *const rows[2], const float *addend, float *out, int x, int n);
+void
+gw_down2 (const GwLayer *layer, const float *const rows[2], const float *addend, float *out, int x, int n);
 /* @odd: which of the two rows that @row becomes; @x and @n count pixels of @row. */
-void gw_up2 (const GwLayer *layer, const float *row, gboolean odd, const float *addend, float *out, int x, int n);
+void
+gw_up2 (const GwLayer *layer, const float *row, gboolean odd, const float *addend, float *out, int x, int n);
 /* @noise: a row of the layer that holds the noise levels, @stride channels a pixel. */
-void gw_asinh (const GwLayer *layer, const float *row, const float *noise, int stride, float *out, int x, int n);
+void
+gw_asinh (const GwLayer *layer, const float *row, const float *noise, int stride, float *out, int x, int n);

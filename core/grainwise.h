@@ -40,10 +40,10 @@ typedef struct
   const char *encoding;
   const char *training;
   const char *licence;
-  gint64      parameters;
-  double      multiply_adds_per_pixel;
-  int         radius;    /* no output pixel depends on a pixel farther away than this */
-  int         alignment; /* a crop gives the same result if its origin is a multiple of this */
+  gint64 parameters;
+  double multiply_adds_per_pixel;
+  int radius;    /* no output pixel depends on a pixel farther away than this */
+  int alignment; /* a crop gives the same result if its origin is a multiple of this */
 } GwModelCard;
 
 /**
@@ -53,8 +53,8 @@ typedef struct
  * Reads a model and checks all of it: the file's structure, the metadata, the shape, type and values of every
  * tensor.  Returns: a model to free with gw_model_free(), or %NULL with @error naming the tensor or the byte.
  */
-GwModel           *gw_model_load (const char *path, GError **error);
-void               gw_model_free (GwModel *model);
+GwModel *gw_model_load (const char *path, GError **error);
+void gw_model_free (GwModel *model);
 const GwModelCard *gw_model_get_card (const GwModel *model);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GwModel, gw_model_free)
@@ -74,25 +74,25 @@ typedef gboolean (*GwReadRows) (int y, int n_rows, float *rows, gpointer data, G
 
 typedef struct
 {
-  int        width, height;
-  int        channels; /* 1 (grey) or 3 (red, green, blue) */
+  int width, height;
+  int channels; /* 1 (grey) or 3 (red, green, blue) */
   GwReadRows read;
-  gpointer   data;
+  gpointer data;
 } GwPhoto;
 
 /* Gaussian noise, independent from pixel to pixel.  Where @read is set it gives the noise level of every pixel and
  * channel, else @level holds for the whole photo (level[0] alone for a grey one). */
 typedef struct
 {
-  float      level[3];
+  float level[3];
   GwReadRows read;
-  gpointer   data;
+  gpointer data;
 } GwNoise;
 
 /* A block of finished rows. */
 typedef struct
 {
-  int          y, n_rows, width, channels;
+  int y, n_rows, width, channels;
   const float *noisy;      /* y, the photo as read */
   const float *level;      /* the noise level of every pixel and channel */
   const float *mean;       /* E[x|y], the denoised photo */
@@ -104,10 +104,10 @@ typedef void (*GwProgress) (double fraction, gpointer data);
 
 typedef struct
 {
-  int           threads; /* 0: one for each processor */
+  int threads; /* 0: one for each processor */
   GCancellable *cancellable;
-  GwProgress    progress; /* called from the thread that runs, a few times a second at most on large photos */
-  gpointer      progress_data;
+  GwProgress progress; /* called from the thread that runs, a few times a second at most on large photos */
+  gpointer progress_data;
 } GwRun;
 
 /**

@@ -5,15 +5,15 @@
 
 /* Bounds that keep a hostile description from asking for more than any real model does. */
 #define MAX_STAGES 6
-#define MAX_WIDTH  1024
+#define MAX_WIDTH 1024
 #define MAX_BLOCKS 32
 
 typedef struct
 {
-  GwModel    *model;
+  GwModel *model;
   GHashTable *unused; /* names of tensors that no layer has asked for */
-  GError    **error;
-  gboolean    failed;
+  GError **error;
+  gboolean failed;
 } Builder;
 
 /* ---- Tensors to layers ----------------------------------------------------------------------------------- */
@@ -26,7 +26,7 @@ take_tensor (Builder *builder, const char *name, int n_dims, const gint64 *shape
   if (builder->failed)
     return NULL;
   builder->failed = TRUE;
-  if (! tensor)
+  if (!tensor)
     {
       g_set_error (builder->error, GW_ERROR, GW_ERROR_MODEL, _ ("the tensor “%s” is missing"), name);
       return NULL;
@@ -38,8 +38,8 @@ take_tensor (Builder *builder, const char *name, int n_dims, const gint64 *shape
 
         for (int k = 0; k < n_dims; k++)
           g_string_append_printf (wanted, "%s%d", k > 0 ? " x " : "", (int) shape[k]);
-        g_set_error (builder->error, GW_ERROR, GW_ERROR_MODEL, _ ("the tensor “%s” must have the shape %s"), name,
-                     wanted->str);
+        g_set_error (builder->error, GW_ERROR, GW_ERROR_MODEL, _ ("the tensor “%s” must have the shape %s"),
+                     name, wanted->str);
         return NULL;
       }
   builder->failed = FALSE;
@@ -55,9 +55,9 @@ static float *
 arrange_weights (const GwTensor *tensor, GwLayerKind kind)
 {
   const gboolean up = kind == GW_LAYER_UP2;
-  const int      in = tensor->shape[up ? 0 : 1], out = tensor->shape[up ? 1 : 0], size = tensor->shape[2];
-  float         *weights = g_new (float, tensor->n_values);
-  const float   *value   = tensor->values;
+  const int in = tensor->shape[up ? 0 : 1], out = tensor->shape[up ? 1 : 0], size = tensor->shape[2];
+  float *weights = g_new (float, tensor->n_values);
+  const float *value = tensor->values;
 
   for (int a = 0; a < tensor->shape[0]; a++)
     for (int b = 0; b < tensor->shape[1]; b++)
@@ -73,17 +73,17 @@ arrange_weights (const GwTensor *tensor, GwLayerKind kind)
 }
 
 /* @layer: all but the weights and the bias.  Returns its number, or 0 when something has failed. */
-static int
-add_layer (Builder *builder, GwLayer layer, gboolean has_bias, const char *name_format, ...) G_GNUC_PRINTF (4, 5);
+static int add_layer (Builder *builder, GwLayer layer, gboolean has_bias, const char *name_format, ...)
+    G_GNUC_PRINTF (4, 5);
 
 static int
 add_layer (Builder *builder, GwLayer layer, gboolean has_bias, const char *name_format, ...)
 {
-  const int        size = layer.kind == GW_LAYER_CONV3 ? 3 : 2;
-  const gboolean   up   = layer.kind == GW_LAYER_UP2;
-  GwTensor        *weight, *bias = NULL;
+  const int size = layer.kind == GW_LAYER_CONV3 ? 3 : 2;
+  const gboolean up = layer.kind == GW_LAYER_UP2;
+  GwTensor *weight, *bias = NULL;
   g_autofree char *name = NULL, *weight_name = NULL;
-  va_list          arguments;
+  va_list arguments;
 
   va_start (arguments, name_format);
   name = g_strdup_vprintf (name_format, arguments);
@@ -103,7 +103,7 @@ add_layer (Builder *builder, GwLayer layer, gboolean has_bias, const char *name_
 
   layer.weights = arrange_weights (weight, layer.kind);
   g_clear_pointer (&weight->values, g_free); /* not needed twice */
-  layer.bias    = bias ? bias->values : NULL;
+  layer.bias = bias ? bias->values : NULL;
 
   return gw_network_add (&builder->model->network, layer);
 }
@@ -111,11 +111,17 @@ add_layer (Builder *builder, GwLayer layer, gboolean has_bias, const char *name_
 /* ---- The architecture "ScoreNet" of weights/model.py ------------------------------------------------------- */
 
 static int
-add_conv3 (Builder *builder, int source, int in, int out, int scale, gboolean relu, gboolean has_bias, const char *name)
+add_conv3 (Builder *builder, int source, int in, int out, int scale, gboolean relu, gboolean has_bias,
+           const char *name)
 {
   return add_layer (builder,
-                    (GwLayer) {
-                      .kind = GW_LAYER_CONV3, .source = source, .addend = -1, .relu = relu, .in = in, .out = out, .scale = scale },
+                    (GwLayer) { .kind = GW_LAYER_CONV3,
+                                .source = source,
+                                .addend = -1,
+                                .relu = relu,
+                                .in = in,
+                                .out = out,
+                                .scale = scale },
                     has_bias, "%s", name);
 }
 
@@ -125,12 +131,18 @@ add_stage (Builder *builder, int x, int width, int scale, int blocks, const char
 {
   for (int i = 0; i < blocks; i++)
     {
-      GwLayer layer = { .kind = GW_LAYER_CONV3, .source = x, .addend = -1, .relu = TRUE, .in = width, .out = width, .scale = scale };
+      GwLayer layer = { .kind = GW_LAYER_CONV3,
+                        .source = x,
+                        .addend = -1,
+                        .relu = TRUE,
+                        .in = width,
+                        .out = width,
+                        .scale = scale };
 
       layer.source = add_layer (builder, layer, FALSE, "%s.%d.a", name, i);
-      layer.relu   = FALSE;
+      layer.relu = FALSE;
       layer.addend = x;
-      x            = add_layer (builder, layer, FALSE, "%s.%d.b", name, i);
+      x = add_layer (builder, layer, FALSE, "%s.%d.b", name, i);
     }
   return x;
 }
@@ -138,15 +150,16 @@ add_stage (Builder *builder, int x, int width, int scale, int blocks, const char
 static void
 build_score_net (Builder *builder, const int *widths, int n_widths, int blocks)
 {
-  GwModel  *model   = builder->model;
-  const int cells   = model->shuffle * model->shuffle;
+  GwModel *model = builder->model;
+  const int cells = model->shuffle * model->shuffle;
   const int deepest = n_widths - 1;
-  int       skips[MAX_STAGES];
-  int       x, input, features;
+  int skips[MAX_STAGES];
+  int x, input, features;
 
-  input = gw_network_add (&model->network, (GwLayer) {
-                                             .kind = GW_LAYER_INPUT, .source = 0, .addend = -1, .out = 2 * GW_PLANES * cells });
-  x     = add_conv3 (builder, input, 2 * GW_PLANES * cells, widths[0], 0, FALSE, FALSE, "head");
+  input = gw_network_add (
+      &model->network,
+      (GwLayer) { .kind = GW_LAYER_INPUT, .source = 0, .addend = -1, .out = 2 * GW_PLANES * cells });
+  x = add_conv3 (builder, input, 2 * GW_PLANES * cells, widths[0], 0, FALSE, FALSE, "head");
 
   for (int i = 0; i < deepest; i++)
     {
@@ -154,8 +167,12 @@ build_score_net (Builder *builder, const int *widths, int n_widths, int blocks)
 
       x = skips[i] = add_stage (builder, x, widths[i], i, blocks, stage);
       x = add_layer (builder,
-                     (GwLayer) {
-                       .kind = GW_LAYER_DOWN2, .source = x, .addend = -1, .in = widths[i], .out = widths[i + 1], .scale = i + 1 },
+                     (GwLayer) { .kind = GW_LAYER_DOWN2,
+                                 .source = x,
+                                 .addend = -1,
+                                 .in = widths[i],
+                                 .out = widths[i + 1],
+                                 .scale = i + 1 },
                      FALSE, "dn.%d", i);
     }
   x = add_stage (builder, x, widths[deepest], deepest, blocks, "mid");
@@ -164,17 +181,24 @@ build_score_net (Builder *builder, const int *widths, int n_widths, int blocks)
       g_autofree char *stage = g_strdup_printf ("u.%d", i);
 
       x = add_layer (builder,
-                     (GwLayer) {
-                       .kind = GW_LAYER_UP2, .source = x, .addend = skips[i], .in = widths[i + 1], .out = widths[i], .scale = i },
+                     (GwLayer) { .kind = GW_LAYER_UP2,
+                                 .source = x,
+                                 .addend = skips[i],
+                                 .in = widths[i + 1],
+                                 .out = widths[i],
+                                 .scale = i },
                      FALSE, "up.%d", i);
       x = add_stage (builder, x, widths[i], i, blocks, stage);
     }
 
   model->mean = add_conv3 (builder, x, widths[0], GW_MEAN_PLANES * cells, 0, FALSE, FALSE, "tail");
-  features    = gw_network_add (&model->network, (GwLayer) {
-                                                .kind = GW_LAYER_ASINH, .source = x, .addend = input, .in = widths[0], .out = widths[0],
-                                                .first_plane = GW_PLANES * cells });
-  features        = add_conv3 (builder, features, widths[0], widths[0], 0, TRUE, TRUE, "h1");
+  features = gw_network_add (&model->network, (GwLayer) { .kind = GW_LAYER_ASINH,
+                                                          .source = x,
+                                                          .addend = input,
+                                                          .in = widths[0],
+                                                          .out = widths[0],
+                                                          .first_plane = GW_PLANES * cells });
+  features = add_conv3 (builder, features, widths[0], widths[0], 0, TRUE, TRUE, "h1");
   model->cholesky = add_conv3 (builder, features, widths[0], GW_CHOLESKY * cells, 0, FALSE, TRUE, "h2");
 }
 
@@ -185,7 +209,7 @@ take_text (Builder *builder, const char *key)
 {
   const char *text = g_hash_table_lookup (builder->model->file->metadata, key);
 
-  if (! builder->failed && ! text)
+  if (!builder->failed && !text)
     {
       g_set_error (builder->error, GW_ERROR, GW_ERROR_MODEL, _ ("the metadata “%s” is missing"), key);
       builder->failed = TRUE;
@@ -205,9 +229,10 @@ take_numbers (Builder *builder, const char *key, int *numbers, int room, int max
     {
       gint64 number;
 
-      if (n < 1 || n > room || ! g_ascii_string_to_signed (g_strstrip (parts[i]), 10, 1, max, &number, NULL))
+      if (n < 1 || n > room || !g_ascii_string_to_signed (g_strstrip (parts[i]), 10, 1, max, &number, NULL))
         {
-          g_set_error (builder->error, GW_ERROR, GW_ERROR_MODEL, _ ("the metadata “%s” cannot be used: “%.100s”"), key, text);
+          g_set_error (builder->error, GW_ERROR, GW_ERROR_MODEL,
+                       _ ("the metadata “%s” cannot be used: “%.100s”"), key, text);
           builder->failed = TRUE;
           return 0;
         }
@@ -221,10 +246,11 @@ require_text (Builder *builder, const char *key, const char *wanted)
 {
   const char *text = take_text (builder, key);
 
-  if (text && ! g_str_equal (text, wanted))
+  if (text && !g_str_equal (text, wanted))
     {
       g_set_error (builder->error, GW_ERROR, GW_ERROR_MODEL,
-                   _ ("the metadata “%s” is “%.100s”; this version of Grainwise knows “%s”"), key, text, wanted);
+                   _ ("the metadata “%s” is “%.100s”; this version of Grainwise knows “%s”"), key, text,
+                   wanted);
       builder->failed = TRUE;
     }
 }
@@ -232,9 +258,9 @@ require_text (Builder *builder, const char *key, const char *wanted)
 static gboolean
 build (Builder *builder)
 {
-  GwModel     *model = builder->model;
-  GwModelCard *card  = &model->card;
-  int          widths[MAX_STAGES], n_widths, blocks = 0;
+  GwModel *model = builder->model;
+  GwModelCard *card = &model->card;
+  int widths[MAX_STAGES], n_widths, blocks = 0;
 
   require_text (builder, "architecture", "ScoreNet");
   require_text (builder, "encoding", "R'G'B' 0-1");
@@ -243,13 +269,13 @@ build (Builder *builder)
   take_numbers (builder, "blocks", &blocks, 1, MAX_BLOCKS);
   take_numbers (builder, "shuffle", &model->shuffle, 1, 4);
 
-  card->name               = take_text (builder, "name");
-  card->version            = take_text (builder, "version");
-  card->architecture       = take_text (builder, "architecture");
+  card->name = take_text (builder, "name");
+  card->version = take_text (builder, "version");
+  card->architecture = take_text (builder, "architecture");
   card->noise_range_levels = take_text (builder, "noise_range_levels");
-  card->encoding           = take_text (builder, "encoding");
-  card->training           = take_text (builder, "training");
-  card->licence            = take_text (builder, "licence");
+  card->encoding = take_text (builder, "encoding");
+  card->training = take_text (builder, "training");
+  card->licence = take_text (builder, "licence");
   if (builder->failed)
     return FALSE;
 
@@ -260,18 +286,19 @@ build (Builder *builder)
   if (g_hash_table_size (builder->unused) > 0)
     {
       GHashTableIter iter;
-      gpointer       name;
+      gpointer name;
 
       g_hash_table_iter_init (&iter, builder->unused);
       g_hash_table_iter_next (&iter, &name, NULL);
-      g_set_error (builder->error, GW_ERROR, GW_ERROR_MODEL, _ ("the tensor “%s” has no place in this architecture"),
-                   (const char *) name);
+      g_set_error (builder->error, GW_ERROR, GW_ERROR_MODEL,
+                   _ ("the tensor “%s” has no place in this architecture"), (const char *) name);
       return FALSE;
     }
 
-  card->multiply_adds_per_pixel = gw_network_multiply_adds (&model->network) / (model->shuffle * model->shuffle);
-  card->alignment               = model->shuffle << (n_widths - 1);
-  card->radius                  = (gw_network_radius (&model->network) + 1) * model->shuffle;
+  card->multiply_adds_per_pixel
+      = gw_network_multiply_adds (&model->network) / (model->shuffle * model->shuffle);
+  card->alignment = model->shuffle << (n_widths - 1);
+  card->radius = (gw_network_radius (&model->network) + 1) * model->shuffle;
 
   return TRUE;
 }
@@ -287,22 +314,22 @@ gw_error_quark (void)
 GwModel *
 gw_model_load (const char *path, GError **error)
 {
-  g_autoptr (GwModel) model    = g_new0 (GwModel, 1);
+  g_autoptr (GwModel) model = g_new0 (GwModel, 1);
   g_autoptr (GHashTable) names = g_hash_table_new (g_str_hash, g_str_equal);
-  Builder        builder       = { .model = model, .unused = names, .error = error };
+  Builder builder = { .model = model, .unused = names, .error = error };
   GHashTableIter iter;
-  gpointer       name;
+  gpointer name;
 
   gw_network_init (&model->network);
   model->file = gw_safetensors_load (path, error);
-  if (! model->file)
+  if (!model->file)
     return NULL;
 
   g_hash_table_iter_init (&iter, model->file->tensors);
   while (g_hash_table_iter_next (&iter, &name, NULL))
     g_hash_table_add (names, name);
 
-  if (! build (&builder))
+  if (!build (&builder))
     {
       g_autofree char *shown = g_filename_display_name (path);
 

@@ -12,17 +12,17 @@
  * (the same), each as shuffle^2 channels (row, column of the pixel first); its outputs are laid out likewise. */
 enum
 {
-  GW_PLANES       = 3, /* of colour; also of the noise level, behind them */
-  GW_MEAN_PLANES  = 3, /* y - E[x|y] */
-  GW_CHOLESKY     = 6  /* log-variance ratios of the diagonal, then l10, l20, l21 */
+  GW_PLANES = 3,      /* of colour; also of the noise level, behind them */
+  GW_MEAN_PLANES = 3, /* y - E[x|y] */
+  GW_CHOLESKY = 6     /* log-variance ratios of the diagonal, then l10, l20, l21 */
 };
 
 struct _GwModel
 {
   GwSafetensors *file;
-  GwModelCard    card;
-  GwNetwork      network;
-  int            shuffle;
-  int            mean;     /* the layer with GW_MEAN_PLANES * shuffle^2 channels */
-  int            cholesky; /* the layer with GW_CHOLESKY * shuffle^2 channels */
+  GwModelCard card;
+  GwNetwork network;
+  int shuffle;
+  int mean;     /* the layer with GW_MEAN_PLANES * shuffle^2 channels */
+  int cholesky; /* the layer with GW_CHOLESKY * shuffle^2 channels */
 };

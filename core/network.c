@@ -14,20 +14,20 @@
 typedef struct
 {
   float *data;
-  int    width, total; /* of the layer's whole output */
-  int    height;       /* rows kept */
-  int    done;         /* rows computed since the top */
+  int width, total; /* of the layer's whole output */
+  int height;       /* rows kept */
+  int done;         /* rows computed since the top */
 } Ring;
 
 struct _GwPass
 {
   const GwNetwork *network;
-  GwWorkers       *workers;
-  Ring            *rings;
-  int             *outputs;
-  int              n_outputs;
-  int              block;
-  int              given; /* rows of the outputs that the caller has seen */
+  GwWorkers *workers;
+  Ring *rings;
+  int *outputs;
+  int n_outputs;
+  int block;
+  int given; /* rows of the outputs that the caller has seen */
 };
 
 /* ---- Describing ------------------------------------------------------------------------------------------ */
@@ -68,10 +68,10 @@ gw_network_multiply_adds (const GwNetwork *network)
   for (guint i = 0; i < network->layers->len; i++)
     {
       const GwLayer *layer = gw_network_get (network, i);
-      const double   taps  = layer->kind == GW_LAYER_CONV3 ? 9
-                             : layer->kind == GW_LAYER_DOWN2 ? 4
-                             : layer->kind == GW_LAYER_UP2   ? 1
-                                                             : 0;
+      const double taps = layer->kind == GW_LAYER_CONV3   ? 9
+                          : layer->kind == GW_LAYER_DOWN2 ? 4
+                          : layer->kind == GW_LAYER_UP2   ? 1
+                                                          : 0;
 
       sum += taps * layer->in * layer->out / (double) (G_GINT64_CONSTANT (1) << 2 * layer->scale);
     }
@@ -81,9 +81,9 @@ gw_network_multiply_adds (const GwNetwork *network)
 int
 gw_network_radius (const GwNetwork *network)
 {
-  const int      n = network->layers->len;
+  const int n = network->layers->len;
   g_autofree int *radius = g_new0 (int, n);
-  int            max = 0;
+  int max = 0;
 
   for (int i = 1; i < n; i++)
     {
@@ -106,9 +106,9 @@ gw_network_radius (const GwNetwork *network)
 static int
 rows_possible (const GwPass *pass, int number)
 {
-  const GwLayer *layer  = gw_network_get (pass->network, number);
-  const Ring    *source = &pass->rings[layer->source];
-  int            rows   = source->done;
+  const GwLayer *layer = gw_network_get (pass->network, number);
+  const Ring *source = &pass->rings[layer->source];
+  int rows = source->done;
 
   if (layer->kind == GW_LAYER_CONV3 && source->done < source->total)
     rows = source->done - 1;
@@ -151,7 +151,7 @@ first_row_needed (const GwPass *pass, int number)
   for (guint i = number + 1; i < pass->network->layers->len; i++)
     {
       const GwLayer *reader = gw_network_get (pass->network, i);
-      const int      row    = pass->rings[i].done;
+      const int row = pass->rings[i].done;
 
       if (reader->source == number)
         first = MIN (first, first_source_row (reader, row));
@@ -188,7 +188,7 @@ plan (GwPass *pass)
         {
           Ring *ring = &pass->rings[i];
 
-          ring->done   = i == 0 ? MIN (ring->done + pass->block, ring->total) : rows_possible (pass, i);
+          ring->done = i == 0 ? MIN (ring->done + pass->block, ring->total) : rows_possible (pass, i);
           ring->height = MAX (ring->height, ring->done - first_row_needed (pass, i));
         }
       pass->given = rows_finished (pass);
@@ -206,18 +206,18 @@ row_length (const Ring *ring, int channels)
 }
 
 GwPass *
-gw_pass_new (const GwNetwork *network, GwWorkers *workers, int width, int height, const int *outputs, int n_outputs,
-             int block, GError **error)
+gw_pass_new (const GwNetwork *network, GwWorkers *workers, int width, int height, const int *outputs,
+             int n_outputs, int block, GError **error)
 {
   const int n = network->layers->len;
   g_autoptr (GwPass) pass = g_new0 (GwPass, 1);
 
-  pass->network   = network;
-  pass->workers   = workers;
-  pass->rings     = g_new0 (Ring, n);
-  pass->outputs   = g_memdup2 (outputs, n_outputs * sizeof (int));
+  pass->network = network;
+  pass->workers = workers;
+  pass->rings = g_new0 (Ring, n);
+  pass->outputs = g_memdup2 (outputs, n_outputs * sizeof (int));
   pass->n_outputs = n_outputs;
-  pass->block     = block;
+  pass->block = block;
 
   for (int i = 0; i < n; i++)
     {
@@ -231,11 +231,12 @@ gw_pass_new (const GwNetwork *network, GwWorkers *workers, int width, int height
       Ring *ring = &pass->rings[i];
 
       /* Zeroed: the pixels beside a row stay so. */
-      ring->data = g_try_malloc0_n (ring->height, row_length (ring, gw_network_get (network, i)->out) * sizeof (float));
-      if (! ring->data)
+      ring->data = g_try_malloc0_n (ring->height,
+                                    row_length (ring, gw_network_get (network, i)->out) * sizeof (float));
+      if (!ring->data)
         {
-          g_set_error (error, GW_ERROR, GW_ERROR_MEMORY, _ ("There is not enough memory for a photo %d pixels wide."),
-                       width);
+          g_set_error (error, GW_ERROR, GW_ERROR_MEMORY,
+                       _ ("There is not enough memory for a photo %d pixels wide."), width);
           return NULL;
         }
     }
@@ -257,19 +258,19 @@ gw_pass_free (GwPass *pass)
 float *
 gw_pass_row (GwPass *pass, int layer, int row)
 {
-  const Ring *ring     = &pass->rings[layer];
-  const int   channels = gw_network_get (pass->network, layer)->out;
+  const Ring *ring = &pass->rings[layer];
+  const int channels = gw_network_get (pass->network, layer)->out;
 
   return ring->data + (row % ring->height) * row_length (ring, channels) + channels;
 }
 
 typedef struct
 {
-  GwPass        *pass;
+  GwPass *pass;
   const GwLayer *layer;
-  int            number;
-  int            first;     /* row */
-  int            stretches; /* in a row */
+  int number;
+  int first;     /* row */
+  int stretches; /* in a row */
 } Step;
 
 static const float *
@@ -284,32 +285,33 @@ source_row (const Step *step, int row)
 static void
 compute_stretch (int job, gpointer data)
 {
-  const Step    *step   = data;
-  const GwLayer *layer  = step->layer;
-  const int      row    = step->first + job / step->stretches;
-  const int      x      = job % step->stretches * STRETCH;
-  const int      width  = step->pass->rings[layer->kind == GW_LAYER_UP2 ? layer->source : step->number].width;
-  const int      n      = MIN (STRETCH, width - x);
-  float         *out    = gw_pass_row (step->pass, step->number, row);
-  const float   *addend = layer->addend >= 0 ? gw_pass_row (step->pass, layer->addend, row) : NULL;
+  const Step *step = data;
+  const GwLayer *layer = step->layer;
+  const int row = step->first + job / step->stretches;
+  const int x = job % step->stretches * STRETCH;
+  const int width = step->pass->rings[layer->kind == GW_LAYER_UP2 ? layer->source : step->number].width;
+  const int n = MIN (STRETCH, width - x);
+  float *out = gw_pass_row (step->pass, step->number, row);
+  const float *addend = layer->addend >= 0 ? gw_pass_row (step->pass, layer->addend, row) : NULL;
 
   switch (layer->kind)
     {
     case GW_LAYER_CONV3:
       gw_conv3 (layer,
-                (const float *[]) { source_row (step, row - 1), source_row (step, row), source_row (step, row + 1) },
+                (const float *[]) { source_row (step, row - 1), source_row (step, row),
+                                    source_row (step, row + 1) },
                 addend, out, x, n);
       break;
     case GW_LAYER_DOWN2:
-      gw_down2 (layer, (const float *[]) { source_row (step, 2 * row), source_row (step, 2 * row + 1) }, addend, out, x,
-                n);
+      gw_down2 (layer, (const float *[]) { source_row (step, 2 * row), source_row (step, 2 * row + 1) },
+                addend, out, x, n);
       break;
     case GW_LAYER_UP2:
       gw_up2 (layer, source_row (step, row / 2), row % 2, addend, out, x, n);
       break;
     case GW_LAYER_ASINH:
-      gw_asinh (layer, source_row (step, row), addend, gw_network_get (step->pass->network, layer->addend)->out, out, x,
-                n);
+      gw_asinh (layer, source_row (step, row), addend,
+                gw_network_get (step->pass->network, layer->addend)->out, out, x, n);
       break;
     case GW_LAYER_INPUT:
       break;
@@ -336,9 +338,10 @@ gw_pass_push (GwPass *pass, int *first)
   for (int i = 1; i < n; i++)
     {
       Ring *ring = &pass->rings[i];
-      Step  step = { .pass = pass, .layer = gw_network_get (pass->network, i), .number = i, .first = ring->done };
-      int   rows = rows_possible (pass, i) - ring->done;
-      int   width = pass->rings[step.layer->kind == GW_LAYER_UP2 ? step.layer->source : i].width;
+      Step step
+          = { .pass = pass, .layer = gw_network_get (pass->network, i), .number = i, .first = ring->done };
+      int rows = rows_possible (pass, i) - ring->done;
+      int width = pass->rings[step.layer->kind == GW_LAYER_UP2 ? step.layer->source : i].width;
 
       step.stretches = (width + STRETCH - 1) / STRETCH;
       if (rows > 0)
@@ -346,7 +349,7 @@ gw_pass_push (GwPass *pass, int *first)
       ring->done += rows;
     }
 
-  *first      = pass->given;
+  *first = pass->given;
   pass->given = rows_finished (pass);
 
   return pass->given - *first;

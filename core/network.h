@@ -18,20 +18,21 @@ typedef enum
   GW_LAYER_CONV3, /* 3x3 convolution, zero outside the photo */
   GW_LAYER_DOWN2, /* 2x2 convolution, stride 2 */
   GW_LAYER_UP2,   /* 2x2 transposed convolution, stride 2 */
-  GW_LAYER_ASINH  /* asinh (source / mean of the addend's noise planes): features in units of the local noise level */
+  GW_LAYER_ASINH /* asinh (source / mean of the addend's noise planes): features in units of the local noise level */
 } GwLayerKind;
 
 typedef struct
 {
   GwLayerKind kind;
-  int         source;   /* the layer that it reads */
-  int         addend;   /* a layer added to the result (residual or skip connection), or -1; ASINH: the noise */
-  gboolean    relu;     /* max (0, .) of the result */
-  int         in, out;  /* channels */
-  int         scale;    /* log2 of how much coarser than the input */
-  float      *weights;  /* CONV3: [3][3][in][out]; DOWN2: [2][2][in][out]; UP2: [2][in][2][out] (row, column first) */
-  const float *bias;    /* [out] or NULL */
-  int         first_plane; /* ASINH: the addend's channels from here on are noise levels */
+  int source;    /* the layer that it reads */
+  int addend;    /* a layer added to the result (residual or skip connection), or -1; ASINH: the noise */
+  gboolean relu; /* max (0, .) of the result */
+  int in, out;   /* channels */
+  int scale;     /* log2 of how much coarser than the input */
+  float
+      *weights; /* CONV3: [3][3][in][out]; DOWN2: [2][2][in][out]; UP2: [2][in][2][out] (row, column first) */
+  const float *bias; /* [out] or NULL */
+  int first_plane;   /* ASINH: the addend's channels from here on are noise levels */
 } GwLayer;
 
 typedef struct
@@ -63,7 +64,7 @@ typedef struct _GwPass GwPass;
  */
 GwPass *gw_pass_new (const GwNetwork *network, GwWorkers *workers, int width, int height, const int *outputs,
                      int n_outputs, int block, GError **error);
-void    gw_pass_free (GwPass *pass);
+void gw_pass_free (GwPass *pass);
 
 /* Rows of the input layer to be filled next: from *@first on, the number returned; 0 when the photo has ended. */
 int gw_pass_next (GwPass *pass, int *first);

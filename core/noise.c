@@ -7,9 +7,9 @@
 
 #include "grainwise.h"
 
-#define BLOCK   64 /* rows, even */
-#define BINS    16384
-#define MAX_SD  1.0f /* of the coefficients that are told apart; bins are narrow at the small end */
+#define BLOCK 64 /* rows, even */
+#define BINS 16384
+#define MAX_SD 1.0f /* of the coefficients that are told apart; bins are narrow at the small end */
 #define HALF_LEVEL (0.5f / 255)
 
 /* Coefficients are counted by size, so that memory does not grow with the photo.  The square root gives small values
@@ -46,7 +46,7 @@ median (const guint64 *counts)
 static gboolean
 is_clipped (float value)
 {
-  return ! (fabsf (value) > HALF_LEVEL && fabsf (value - 1) > HALF_LEVEL); /* true for NaN, too */
+  return !(fabsf (value) > HALF_LEVEL && fabsf (value - 1) > HALF_LEVEL); /* true for NaN, too */
 }
 
 static void
@@ -58,7 +58,7 @@ count_coefficients (const float *rows, int n_rows, int width, int channels, int 
     for (int x = 0; x + 1 < width; x += 2)
       {
         const float *p = rows + y * length + x * channels + channel;
-        const float  a = p[0], b = p[channels], c = p[length], d = p[length + channels];
+        const float a = p[0], b = p[channels], c = p[length], d = p[length + channels];
 
         if (is_clipped (a) || is_clipped (b) || is_clipped (c) || is_clipped (d))
           continue;
@@ -70,20 +70,21 @@ gboolean
 gw_noise_estimate (const GwPhoto *photo, GwNoise *noise, GCancellable *cancellable, GError **error)
 {
   const gsize length = (gsize) photo->width * photo->channels;
-  g_autofree float   *rows   = g_try_new (float, BLOCK *length);
-  g_autofree guint64 *counts = g_new0 (guint64, BINS *photo->channels);
+  g_autofree float *rows = g_try_new (float, BLOCK *length);
+  g_autofree guint64 *counts = g_new0 (guint64, BINS * photo->channels);
 
-  if (! rows)
+  if (!rows)
     {
-      g_set_error (error, GW_ERROR, GW_ERROR_MEMORY, _ ("There is not enough memory for a photo %d pixels wide."),
-                   photo->width);
+      g_set_error (error, GW_ERROR, GW_ERROR_MEMORY,
+                   _ ("There is not enough memory for a photo %d pixels wide."), photo->width);
       return FALSE;
     }
   for (int y = 0; y < photo->height; y += BLOCK)
     {
       const int n = MIN (BLOCK, photo->height - y);
 
-      if (g_cancellable_set_error_if_cancelled (cancellable, error) || ! photo->read (y, n, rows, photo->data, error))
+      if (g_cancellable_set_error_if_cancelled (cancellable, error)
+          || !photo->read (y, n, rows, photo->data, error))
         return FALSE;
       for (int c = 0; c < photo->channels; c++)
         count_coefficients (rows, n, photo->width, photo->channels, c, counts + c * BINS);

@@ -24,14 +24,14 @@ typedef struct
   const GwModel *model;
   const GwPhoto *photo;
   const GwNoise *noise;
-  GwPass        *pass;
+  GwPass *pass;
 
-  int    padded_width, padded_height;       /* multiples of the model's alignment */
-  int    block;                             /* rows read or written at once */
+  int padded_width, padded_height;          /* multiples of the model's alignment */
+  int block;                                /* rows read or written at once */
   float *photo_rows, *level_rows;           /* a block as read */
   float *noisy, *level, *mean, *covariance; /* a block as written */
-  int    covariances;                       /* values a pixel */
-  int    first;                             /* row of the photo with which the block being written begins */
+  int covariances;                          /* values a pixel */
+  int first;                                /* row of the photo with which the block being written begins */
 } Job;
 
 static void
@@ -63,7 +63,7 @@ static gboolean
 is_photo (const float *pixel, int channels)
 {
   for (int c = 0; c < channels; c++)
-    if (! (fabsf (pixel[c]) <= VALUE_LIMIT))
+    if (!(fabsf (pixel[c]) <= VALUE_LIMIT))
       return FALSE;
 
   return TRUE;
@@ -74,12 +74,12 @@ static void
 fill_holes (float *row, int width, int channels)
 {
   static const float nothing[3] = { 0, 0, 0 };
-  const float       *filling    = NULL;
+  const float *filling = NULL;
 
-  for (int x = 0; x < width && ! filling; x++)
+  for (int x = 0; x < width && !filling; x++)
     if (is_photo (row + x * channels, channels))
       filling = row + x * channels;
-  if (! filling)
+  if (!filling)
     filling = nothing;
 
   for (int x = 0; x < width; x++)
@@ -97,10 +97,10 @@ static gboolean
 check_levels (const float *row, int width, int channels, int y, GError **error)
 {
   for (int i = 0; i < width * channels; i++)
-    if (! (row[i] >= 0 && row[i] <= VALUE_LIMIT))
+    if (!(row[i] >= 0 && row[i] <= VALUE_LIMIT))
       {
-        g_set_error (error, GW_ERROR, GW_ERROR_PHOTO, _ ("The noise map holds no noise level at column %d, row %d."),
-                     i / channels, y);
+        g_set_error (error, GW_ERROR, GW_ERROR_PHOTO,
+                     _ ("The noise map holds no noise level at column %d, row %d."), i / channels, y);
         return FALSE;
       }
   return TRUE;
@@ -110,17 +110,18 @@ check_levels (const float *row, int width, int channels, int y, GError **error)
 static gboolean
 read_rows (Job *job, int y, int n, GError **error)
 {
-  const GwPhoto *photo  = job->photo;
-  const gsize    length = (gsize) photo->width * photo->channels;
+  const GwPhoto *photo = job->photo;
+  const gsize length = (gsize) photo->width * photo->channels;
 
   for (int k = 0, rows; k < n; k += rows)
     {
       const int row = mirror (y + k, photo->height);
 
       rows = y + k < photo->height ? MIN (n - k, photo->height - y - k) : 1;
-      if (! photo->read (row, rows, job->photo_rows + k * length, photo->data, error))
+      if (!photo->read (row, rows, job->photo_rows + k * length, photo->data, error))
         return FALSE;
-      if (job->noise->read && ! job->noise->read (row, rows, job->level_rows + k * length, job->noise->data, error))
+      if (job->noise->read
+          && !job->noise->read (row, rows, job->level_rows + k * length, job->noise->data, error))
         return FALSE;
     }
 
@@ -129,10 +130,10 @@ read_rows (Job *job, int y, int n, GError **error)
       float *levels = job->level_rows + k * length;
 
       fill_holes (job->photo_rows + k * length, photo->width, photo->channels);
-      if (! job->noise->read)
+      if (!job->noise->read)
         for (gsize i = 0; i < length; i++)
           levels[i] = job->noise->level[i % photo->channels];
-      if (! check_levels (levels, photo->width, photo->channels, y + k, error))
+      if (!check_levels (levels, photo->width, photo->channels, y + k, error))
         return FALSE;
     }
   return TRUE;
@@ -144,23 +145,23 @@ read_rows (Job *job, int y, int n, GError **error)
 static void
 fill_input_row (Job *job, int y, const float *photo, const float *level)
 {
-  const int shuffle  = job->model->shuffle;
-  const int cells    = shuffle * shuffle;
+  const int shuffle = job->model->shuffle;
+  const int cells = shuffle * shuffle;
   const int channels = job->photo->channels;
-  const int out      = gw_network_get (&job->model->network, 0)->out;
-  float    *input    = gw_pass_row (job->pass, 0, y / shuffle) + y % shuffle * shuffle;
+  const int out = gw_network_get (&job->model->network, 0)->out;
+  float *input = gw_pass_row (job->pass, 0, y / shuffle) + y % shuffle * shuffle;
 
   for (int x = 0; x < job->padded_width; x++)
     {
       const int source = mirror (x, job->photo->width) * channels;
-      float    *cell   = input + x / shuffle * out + x % shuffle;
+      float *cell = input + x / shuffle * out + x % shuffle;
 
       for (int p = 0; p < GW_PLANES; p++)
         {
-          const int   c   = channels == 1 ? 0 : p;
-          const float sd  = MAX (level[source + c], LEVEL_FLOOR);
+          const int c = channels == 1 ? 0 : p;
+          const float sd = MAX (level[source + c], LEVEL_FLOOR);
 
-          cell[p * cells]               = photo[source + c];
+          cell[p * cells] = photo[source + c];
           cell[(GW_PLANES + p) * cells] = channels == 1 ? SQRT3 * sd : sd;
         }
     }
@@ -212,25 +213,25 @@ grey_variance (Cholesky l)
 static void
 finish_row (int number, gpointer data)
 {
-  Job         *job      = data;
-  const int    y        = job->first + number;
-  const int    shuffle  = job->model->shuffle;
-  const int    cells    = shuffle * shuffle;
-  const int    channels = job->photo->channels;
-  const int    width    = job->photo->width;
-  const int    cell_row = y / shuffle;
-  const float *input    = gw_pass_row (job->pass, 0, cell_row);
+  Job *job = data;
+  const int y = job->first + number;
+  const int shuffle = job->model->shuffle;
+  const int cells = shuffle * shuffle;
+  const int channels = job->photo->channels;
+  const int width = job->photo->width;
+  const int cell_row = y / shuffle;
+  const float *input = gw_pass_row (job->pass, 0, cell_row);
   const float *residual = gw_pass_row (job->pass, job->model->mean, cell_row);
-  const float *factors  = gw_pass_row (job->pass, job->model->cholesky, cell_row);
+  const float *factors = gw_pass_row (job->pass, job->model->cholesky, cell_row);
 
   for (int x = 0; x < width; x++)
     {
-      const gsize  i    = (gsize) number * width + x;
-      const int    cell = y % shuffle * shuffle + x % shuffle;
-      const float *in   = input + x / shuffle * (2 * GW_PLANES * cells) + cell;
-      const float *r    = residual + x / shuffle * (GW_MEAN_PLANES * cells) + cell;
-      const float *l    = factors + x / shuffle * (GW_CHOLESKY * cells) + cell;
-      float        noisy[GW_PLANES], level[GW_PLANES], mean[GW_PLANES], g[GW_CHOLESKY];
+      const gsize i = (gsize) number * width + x;
+      const int cell = y % shuffle * shuffle + x % shuffle;
+      const float *in = input + x / shuffle * (2 * GW_PLANES * cells) + cell;
+      const float *r = residual + x / shuffle * (GW_MEAN_PLANES * cells) + cell;
+      const float *l = factors + x / shuffle * (GW_CHOLESKY * cells) + cell;
+      float noisy[GW_PLANES], level[GW_PLANES], mean[GW_PLANES], g[GW_CHOLESKY];
 
       for (int p = 0; p < GW_PLANES; p++)
         {
@@ -239,7 +240,7 @@ finish_row (int number, gpointer data)
 
           noisy[p] = in[p * cells];
           level[p] = none ? 0 : sd;
-          mean[p]  = none ? noisy[p] : noisy[p] - r[p * cells];
+          mean[p] = none ? noisy[p] : noisy[p] - r[p * cells];
         }
       for (int k = 0; k < GW_CHOLESKY; k++)
         g[k] = l[k * cells];
@@ -248,9 +249,9 @@ finish_row (int number, gpointer data)
         {
           const float told[GW_PLANES] = { SQRT3 * level[0], SQRT3 * level[0], SQRT3 * level[0] };
 
-          job->noisy[i]      = noisy[0];
-          job->level[i]      = level[0];
-          job->mean[i]       = (mean[0] + mean[1] + mean[2]) / 3;
+          job->noisy[i] = noisy[0];
+          job->level[i] = level[0];
+          job->mean[i] = (mean[0] + mean[1] + mean[2]) / 3;
           job->covariance[i] = grey_variance (cholesky (g, told));
         }
       else
@@ -271,12 +272,13 @@ check_arguments (const GwPhoto *photo, const GwNoise *noise, GError **error)
   if (photo->width < 1 || photo->height < 1 || (photo->channels != 1 && photo->channels != 3)
       || photo->width > G_MAXINT / 64 || photo->height > G_MAXINT / 64)
     {
-      g_set_error (error, GW_ERROR, GW_ERROR_PHOTO, _ ("A photo of %d × %d pixels with %d channels cannot be denoised."),
-                   photo->width, photo->height, photo->channels);
+      g_set_error (error, GW_ERROR, GW_ERROR_PHOTO,
+                   _ ("A photo of %d × %d pixels with %d channels cannot be denoised."), photo->width,
+                   photo->height, photo->channels);
       return FALSE;
     }
-  for (int c = 0; c < photo->channels && ! noise->read; c++)
-    if (! (noise->level[c] >= 0 && noise->level[c] <= VALUE_LIMIT))
+  for (int c = 0; c < photo->channels && !noise->read; c++)
+    if (!(noise->level[c] >= 0 && noise->level[c] <= VALUE_LIMIT))
       {
         g_set_error (error, GW_ERROR, GW_ERROR_PHOTO, _ ("%g is no noise level."), noise->level[c]);
         return FALSE;
@@ -287,50 +289,50 @@ check_arguments (const GwPhoto *photo, const GwNoise *noise, GError **error)
 static gboolean
 allocate (Job *job, GwWorkers *workers, GError **error)
 {
-  const GwModel *model     = job->model;
-  const gsize    pixels    = (gsize) job->block * job->photo->width;
-  const int      outputs[] = { model->mean, model->cholesky };
+  const GwModel *model = job->model;
+  const gsize pixels = (gsize) job->block * job->photo->width;
+  const int outputs[] = { model->mean, model->cholesky };
 
   job->pass = gw_pass_new (&model->network, workers, job->padded_width / model->shuffle,
                            job->padded_height / model->shuffle, outputs, G_N_ELEMENTS (outputs),
                            job->block / model->shuffle, error);
-  if (! job->pass)
+  if (!job->pass)
     return FALSE;
 
-  job->photo_rows = g_try_new (float, pixels *job->photo->channels);
-  job->level_rows = g_try_new (float, pixels *job->photo->channels);
-  job->noisy      = g_try_new (float, pixels *job->photo->channels);
-  job->level      = g_try_new (float, pixels *job->photo->channels);
-  job->mean       = g_try_new (float, pixels *job->photo->channels);
-  job->covariance = g_try_new (float, pixels *job->covariances);
-  if (! job->photo_rows || ! job->level_rows || ! job->noisy || ! job->level || ! job->mean || ! job->covariance)
+  job->photo_rows = g_try_new (float, pixels * job->photo->channels);
+  job->level_rows = g_try_new (float, pixels * job->photo->channels);
+  job->noisy = g_try_new (float, pixels * job->photo->channels);
+  job->level = g_try_new (float, pixels * job->photo->channels);
+  job->mean = g_try_new (float, pixels * job->photo->channels);
+  job->covariance = g_try_new (float, pixels * job->covariances);
+  if (!job->photo_rows || !job->level_rows || !job->noisy || !job->level || !job->mean || !job->covariance)
     {
-      g_set_error (error, GW_ERROR, GW_ERROR_MEMORY, _ ("There is not enough memory for a photo %d pixels wide."),
-                   job->photo->width);
+      g_set_error (error, GW_ERROR, GW_ERROR_MEMORY,
+                   _ ("There is not enough memory for a photo %d pixels wide."), job->photo->width);
       return FALSE;
     }
   return TRUE;
 }
 
 gboolean
-gw_posterior_run (const GwModel *model, const GwPhoto *photo, const GwNoise *noise, const GwRun *run, GwWriteRows write,
-                  gpointer data, GError **error)
+gw_posterior_run (const GwModel *model, const GwPhoto *photo, const GwNoise *noise, const GwRun *run,
+                  GwWriteRows write, gpointer data, GError **error)
 {
   static const GwRun defaults = { 0 };
-  const int          aligned  = model->card.alignment;
+  const int aligned = model->card.alignment;
   g_autoptr (GwWorkers) workers = NULL;
-  g_auto (Job) job              = { .model = model, .photo = photo, .noise = noise };
+  g_auto (Job) job = { .model = model, .photo = photo, .noise = noise };
 
   run = run ? run : &defaults;
-  if (! check_arguments (photo, noise, error))
+  if (!check_arguments (photo, noise, error))
     return FALSE;
 
-  job.padded_width  = (photo->width + aligned - 1) / aligned * aligned;
+  job.padded_width = (photo->width + aligned - 1) / aligned * aligned;
   job.padded_height = (photo->height + aligned - 1) / aligned * aligned;
-  job.block         = COARSE_ROWS * aligned;
-  job.covariances   = photo->channels == 1 ? 1 : 6;
-  workers           = gw_workers_new (run->threads);
-  if (! allocate (&job, workers, error))
+  job.block = COARSE_ROWS * aligned;
+  job.covariances = photo->channels == 1 ? 1 : 6;
+  workers = gw_workers_new (run->threads);
+  if (!allocate (&job, workers, error))
     return FALSE;
 
   while (job.first < photo->height)
@@ -342,7 +344,7 @@ gw_posterior_run (const GwModel *model, const GwPhoto *photo, const GwNoise *noi
 
       rows = gw_pass_next (job.pass, &first) * model->shuffle;
       first *= model->shuffle;
-      if (rows > 0 && ! read_rows (&job, first, rows, error))
+      if (rows > 0 && !read_rows (&job, first, rows, error))
         return FALSE;
       for (int k = 0; k < rows; k++)
         {
@@ -355,11 +357,11 @@ gw_posterior_run (const GwModel *model, const GwPhoto *photo, const GwNoise *noi
       rows = MIN (rows, photo->height - job.first);
       if (rows > 0)
         {
-          const GwPosterior posterior = { job.first, rows, photo->width, photo->channels, job.noisy, job.level, job.mean,
-                                          job.covariance };
+          const GwPosterior posterior = { job.first, rows,      photo->width, photo->channels,
+                                          job.noisy, job.level, job.mean,     job.covariance };
 
           gw_workers_run (workers, finish_row, &job, rows);
-          if (! write (&posterior, data, error))
+          if (!write (&posterior, data, error))
             return FALSE;
           job.first += rows;
         }
@@ -375,15 +377,16 @@ gw_posterior_run (const GwModel *model, const GwPhoto *photo, const GwNoise *noi
 void
 gw_posterior_scores (const GwPosterior *rows, float *s1, float *s2)
 {
-  const gsize pixels   = (gsize) rows->n_rows * rows->width;
-  const int   channels = rows->channels;
+  const gsize pixels = (gsize) rows->n_rows * rows->width;
+  const int channels = rows->channels;
 
   for (gsize i = 0; i < pixels; i++)
     {
       const float *level = rows->level + i * channels;
 
       for (int c = 0; s1 && c < channels; c++)
-        s1[i * channels + c] = (rows->mean[i * channels + c] - rows->noisy[i * channels + c]) / (level[c] * level[c]);
+        s1[i * channels + c]
+            = (rows->mean[i * channels + c] - rows->noisy[i * channels + c]) / (level[c] * level[c]);
 
       for (int k = 0, n = 0; s2 && k < channels; k++)
         for (int l = k; l < channels; l++, n++)

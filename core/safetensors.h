@@ -9,10 +9,10 @@
 
 typedef struct
 {
-  int     n_dims;
-  gint64  shape[4];
-  gint64  n_values;
-  float  *values; /* whatever the file's type, float here; all finite */
+  int n_dims;
+  gint64 shape[4];
+  gint64 n_values;
+  float *values; /* whatever the file's type, float here; all finite */
 } GwTensor;
 
 typedef struct
@@ -23,6 +23,6 @@ typedef struct
 
 /* Reads @path whole.  Errors (GW_ERROR_MODEL, or G_FILE_ERROR) name the tensor or the byte. */
 GwSafetensors *gw_safetensors_load (const char *path, GError **error);
-void           gw_safetensors_free (GwSafetensors *file);
+void gw_safetensors_free (GwSafetensors *file);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GwSafetensors, gw_safetensors_free)

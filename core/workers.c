@@ -5,17 +5,17 @@
 
 struct _GwWorkers
 {
-  GMutex     mutex;
-  GCond      begin, end;
+  GMutex mutex;
+  GCond begin, end;
   GPtrArray *threads;
 
   /* the step at work, guarded by the mutex but for next */
-  GwJob    job;
+  GwJob job;
   gpointer data;
-  int      n_jobs;
-  int      next; /* atomic */
-  int      busy; /* threads that have not finished this step */
-  guint    step;
+  int n_jobs;
+  int next; /* atomic */
+  int busy; /* threads that have not finished this step */
+  guint step;
   gboolean quit;
 };
 
@@ -30,12 +30,12 @@ static gpointer
 thread_main (gpointer data)
 {
   GwWorkers *workers = data;
-  guint      step    = 0;
+  guint step = 0;
 
   g_mutex_lock (&workers->mutex);
   while (TRUE)
     {
-      while (workers->step == step && ! workers->quit)
+      while (workers->step == step && !workers->quit)
         g_cond_wait (&workers->begin, &workers->mutex);
       if (workers->quit)
         break;
@@ -69,7 +69,7 @@ gw_workers_new (int threads)
     {
       GThread *thread = g_thread_try_new ("grainwise", thread_main, workers, NULL);
 
-      if (! thread) /* with fewer it is only slower */
+      if (!thread) /* with fewer it is only slower */
         break;
       g_ptr_array_add (workers->threads, thread);
     }
@@ -98,10 +98,10 @@ void
 gw_workers_run (GwWorkers *workers, GwJob job, gpointer data, int n_jobs)
 {
   g_mutex_lock (&workers->mutex);
-  workers->job    = job;
-  workers->data   = data;
+  workers->job = job;
+  workers->data = data;
   workers->n_jobs = n_jobs;
-  workers->busy   = workers->threads->len;
+  workers->busy = workers->threads->len;
   g_atomic_int_set (&workers->next, 0);
   workers->step++;
   g_cond_broadcast (&workers->begin);

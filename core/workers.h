@@ -11,7 +11,7 @@ typedef void (*GwJob) (int job, gpointer data);
 
 /* @threads: how many work, the caller's own among them; 0: one for each processor. */
 GwWorkers *gw_workers_new (int threads);
-void       gw_workers_free (GwWorkers *workers);
+void gw_workers_free (GwWorkers *workers);
 
 /* Calls @job once for every number from 0 to @n_jobs - 1, in any order and by any thread; returns when all are done. */
 void gw_workers_run (GwWorkers *workers, GwJob job, gpointer data, int n_jobs);

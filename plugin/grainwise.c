@@ -27,10 +27,11 @@ struct _Grainwise
 #define TYPE_GRAINWISE (grainwise_get_type ())
 G_DECLARE_FINAL_TYPE (Grainwise, grainwise, GRAIN, WISE, GimpPlugIn)
 
-static GList          *grainwise_query_procedures (GimpPlugIn *plug_in);
-static GimpProcedure  *grainwise_create_procedure (GimpPlugIn *plug_in, const gchar *name);
-static GimpValueArray *grainwise_run (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image,
-                                      GimpDrawable **drawables, GimpProcedureConfig *config, gpointer run_data);
+static GList *grainwise_query_procedures (GimpPlugIn *plug_in);
+static GimpProcedure *grainwise_create_procedure (GimpPlugIn *plug_in, const gchar *name);
+static GimpValueArray *
+grainwise_run (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image, GimpDrawable **drawables,
+               GimpProcedureConfig *config, gpointer run_data);
 
 G_DEFINE_TYPE (Grainwise, grainwise, GIMP_TYPE_PLUG_IN)
 
@@ -62,7 +63,7 @@ grainwise_create_procedure (GimpPlugIn *plug_in, const gchar *name)
 {
   GimpProcedure *procedure;
 
-  if (! g_str_equal (name, DENOISE_PROC))
+  if (!g_str_equal (name, DENOISE_PROC))
     return NULL;
 
   procedure = gimp_image_procedure_new (plug_in, name, GIMP_PDB_PROC_TYPE_PLUGIN, grainwise_run, NULL, NULL);
@@ -72,49 +73,52 @@ grainwise_create_procedure (GimpPlugIn *plug_in, const gchar *name)
   gimp_procedure_add_menu_path (procedure, "<Image>/Filters/Enhance");
   gimp_procedure_set_icon_name (procedure, GIMP_ICON_GEGL);
   gimp_procedure_set_documentation (
-    procedure, _ ("Remove noise from a photo, and show where the result can be trusted"),
-    _ ("Estimates the photo behind the noise, and for every pixel how far the truth may lie from it, by a score model "
-       "(Meng, Song, Li, Ermon 2021). Returns the layer with the denoised photo and the one with the uncertainty, which "
-       "is hidden at first; its name tells the scale, its parasite \"grainwise\" all the rest."),
-    name);
+      procedure, _ ("Remove noise from a photo, and show where the result can be trusted"),
+      _ ("Estimates the photo behind the noise, and for every pixel how far the truth may lie from it, by a "
+         "score model "
+         "(Meng, Song, Li, Ermon 2021). Returns the layer with the denoised photo and the one with the "
+         "uncertainty, which "
+         "is hidden at first; its name tells the scale, its parasite \"grainwise\" all the rest."),
+      name);
   gimp_procedure_set_attribution (procedure, "Grainwise contributors", "Grainwise contributors", "2026");
 
   gimp_procedure_add_double_argument (
-    procedure, "noise-level", _ ("_Noise level"),
-    _ ("Standard deviation of the noise in 8-bit levels (white = 255); 0 = estimate it from the photo"), 0, 100, 0,
-    G_PARAM_READWRITE);
+      procedure, "noise-level", _ ("_Noise level"),
+      _ ("Standard deviation of the noise in 8-bit levels (white = 255); 0 = estimate it from the photo"), 0,
+      100, 0, G_PARAM_READWRITE);
   gimp_procedure_add_choice_argument (
-    procedure, "output", _ ("Ou_tput"), _ ("Where the denoised photo goes"),
-    gimp_choice_new_with_values ("new-layer", OUTPUT_NEW_LAYER, _ ("New layer above"), NULL, "replace", OUTPUT_REPLACE,
-                                 _ ("Replace the layer's pixels"), NULL, NULL),
-    "new-layer", G_PARAM_READWRITE);
+      procedure, "output", _ ("Ou_tput"), _ ("Where the denoised photo goes"),
+      gimp_choice_new_with_values ("new-layer", OUTPUT_NEW_LAYER, _ ("New layer above"), NULL, "replace",
+                                   OUTPUT_REPLACE, _ ("Replace the layer's pixels"), NULL, NULL),
+      "new-layer", G_PARAM_READWRITE);
   gimp_procedure_add_choice_argument (
-    procedure, "uncertainty", _ ("_Uncertainty layer"), _ ("What the second layer shows of the possible error"),
-    gimp_choice_new_with_values ("none", GW_QUANTITY_NONE, _ ("None"), NULL, "standard-deviation", GW_QUANTITY_SD,
-                                 _ ("Standard deviation"), NULL, "variance", GW_QUANTITY_VARIANCE, _ ("Variance"), NULL,
-                                 NULL),
-    "standard-deviation", G_PARAM_READWRITE);
+      procedure, "uncertainty", _ ("_Uncertainty layer"),
+      _ ("What the second layer shows of the possible error"),
+      gimp_choice_new_with_values ("none", GW_QUANTITY_NONE, _ ("None"), NULL, "standard-deviation",
+                                   GW_QUANTITY_SD, _ ("Standard deviation"), NULL, "variance",
+                                   GW_QUANTITY_VARIANCE, _ ("Variance"), NULL, NULL),
+      "standard-deviation", G_PARAM_READWRITE);
   gimp_procedure_add_string_argument (procedure, "model", _ ("_Model"),
-                                      _ ("Name of an installed model, or a .safetensors file"), GW_DEFAULT_MODEL,
-                                      G_PARAM_READWRITE);
+                                      _ ("Name of an installed model, or a .safetensors file"),
+                                      GW_DEFAULT_MODEL, G_PARAM_READWRITE);
   gimp_procedure_add_choice_aux_argument (
-    procedure, "view", _ ("_View"), _ ("What the preview shows"),
-    gimp_choice_new_with_values ("denoised", 0, _ ("Denoised"), NULL, "uncertainty", 1, _ ("Uncertainty"), NULL, "noisy", 2,
-                                 _ ("Noisy"), NULL, NULL),
-    "denoised", G_PARAM_READWRITE);
+      procedure, "view", _ ("_View"), _ ("What the preview shows"),
+      gimp_choice_new_with_values ("denoised", 0, _ ("Denoised"), NULL, "uncertainty", 1, _ ("Uncertainty"),
+                                   NULL, "noisy", 2, _ ("Noisy"), NULL, NULL),
+      "denoised", G_PARAM_READWRITE);
 
   gimp_procedure_add_layer_return_value (procedure, "denoised", _ ("Denoised layer"),
                                          _ ("The layer with the denoised photo"), FALSE, G_PARAM_READWRITE);
   gimp_procedure_add_layer_return_value (procedure, "uncertainty-layer", _ ("Uncertainty layer"),
-                                         _ ("The layer with the uncertainty, if there is one"), TRUE, G_PARAM_READWRITE);
+                                         _ ("The layer with the uncertainty, if there is one"), TRUE,
+                                         G_PARAM_READWRITE);
 
   return procedure;
 }
 
 /* ---- Running --------------------------------------------------------------------------------------------- */
 
-static gboolean
-refuse (GError **error, const char *format, ...) G_GNUC_PRINTF (2, 3);
+static gboolean refuse (GError **error, const char *format, ...) G_GNUC_PRINTF (2, 3);
 
 static gboolean
 refuse (GError **error, const char *format, ...)
@@ -135,12 +139,14 @@ check_drawable (GimpDrawable *drawable, GError **error)
 {
   g_autofree char *name = gimp_item_get_name (GIMP_ITEM (drawable));
 
-  if (! GIMP_IS_LAYER (drawable))
+  if (!GIMP_IS_LAYER (drawable))
     return refuse (error, _ ("Only layers can be denoised; “%s” is a channel or a mask."), name);
   if (gimp_item_is_group (GIMP_ITEM (drawable)))
-    return refuse (error, _ ("“%s” is a layer group; choose one of its layers, or merge the group first."), name);
-  if (! gimp_drawable_is_rgb (drawable) && ! gimp_drawable_is_gray (drawable))
-    return refuse (error, _ ("Indexed images have too few colours to be denoised; convert the image to RGB first."));
+    return refuse (error, _ ("“%s” is a layer group; choose one of its layers, or merge the group first."),
+                   name);
+  if (!gimp_drawable_is_rgb (drawable) && !gimp_drawable_is_gray (drawable))
+    return refuse (error,
+                   _ ("Indexed images have too few colours to be denoised; convert the image to RGB first."));
 
   return TRUE;
 }
@@ -152,7 +158,8 @@ check_replaceable (GimpDrawable *drawable, GError **error)
 
   for (GimpItem *item = GIMP_ITEM (drawable); item; item = gimp_item_get_parent (item))
     if (gimp_item_get_lock_content (item))
-      return refuse (error, _ ("The pixels of “%s” are locked; unlock them, or choose a new layer as output."), name);
+      return refuse (
+          error, _ ("The pixels of “%s” are locked; unlock them, or choose a new layer as output."), name);
   if (gimp_item_is_text_layer (GIMP_ITEM (drawable)))
     return refuse (error, _ ("“%s” is a text layer; choose a new layer as output."), name);
 
@@ -169,42 +176,43 @@ static gboolean
 denoise (GimpImage *image, GimpDrawable *drawable, GimpProcedureConfig *config, GimpLayer **denoised,
          GimpLayer **uncertainty, GError **error)
 {
-  g_autoptr (GwModel) model    = NULL;
+  g_autoptr (GwModel) model = NULL;
   g_autoptr (GeglBuffer) photo = NULL;
-  g_autofree char *model_name  = NULL;
-  g_autofree char *layer_name  = gimp_item_get_name (GIMP_ITEM (drawable));
-  const gboolean   replace     = gimp_procedure_config_get_choice_id (config, "output") == OUTPUT_REPLACE;
-  const GwRun      run         = { .threads = gimp_get_num_processors (), .progress = show_progress };
-  GwResult         result      = { .quantity = gimp_procedure_config_get_choice_id (config, "uncertainty") };
-  GeglRectangle    region;
-  GwNoise          noise;
-  double           level;
-  gboolean         success;
+  g_autofree char *model_name = NULL;
+  g_autofree char *layer_name = gimp_item_get_name (GIMP_ITEM (drawable));
+  const gboolean replace = gimp_procedure_config_get_choice_id (config, "output") == OUTPUT_REPLACE;
+  const GwRun run = { .threads = gimp_get_num_processors (), .progress = show_progress };
+  GwResult result = { .quantity = gimp_procedure_config_get_choice_id (config, "uncertainty") };
+  GeglRectangle region;
+  GwNoise noise;
+  double level;
+  gboolean success;
 
   g_object_get (config, "noise-level", &level, "model", &model_name, NULL);
-  if (replace && ! check_replaceable (drawable, error))
+  if (replace && !check_replaceable (drawable, error))
     return FALSE;
-  if (! gimp_drawable_mask_intersect (drawable, &region.x, &region.y, &region.width, &region.height))
+  if (!gimp_drawable_mask_intersect (drawable, &region.x, &region.y, &region.width, &region.height))
     return refuse (error, _ ("The selection does not touch the layer “%s”."), layer_name);
-  if (! (model = gw_models_load (model_name && *model_name ? model_name : GW_DEFAULT_MODEL, error)))
+  if (!(model = gw_models_load (model_name && *model_name ? model_name : GW_DEFAULT_MODEL, error)))
     return FALSE;
 
   gimp_progress_init (_ ("Denoising"));
   photo = gimp_drawable_get_buffer (drawable);
   if (level > 0)
     noise = gw_noise_from_levels (level);
-  else if (! gw_photo_estimate (photo, &noise, NULL, error))
+  else if (!gw_photo_estimate (photo, &noise, NULL, error))
     return FALSE;
 
-  if (! gw_photo_denoise (photo, &region, model, &noise, result.quantity == GW_QUANTITY_NONE ? GW_MAP_NONE : GW_MAP_COLOUR,
-                          &run, &result.denoised, error))
+  if (!gw_photo_denoise (photo, &region, model, &noise,
+                         result.quantity == GW_QUANTITY_NONE ? GW_MAP_NONE : GW_MAP_COLOUR, &run,
+                         &result.denoised, error))
     return FALSE;
 
   result.noise_levels = gw_noise_to_levels (&noise, gw_photo_channels (photo));
-  result.model        = gw_model_get_card (model);
-  result.x            = region.x;
-  result.y            = region.y;
-  success             = gw_layers_add (image, GIMP_LAYER (drawable), &result, replace, denoised, uncertainty, error);
+  result.model = gw_model_get_card (model);
+  result.x = region.x;
+  result.y = region.y;
+  success = gw_layers_add (image, GIMP_LAYER (drawable), &result, replace, denoised, uncertainty, error);
   gw_denoised_clear (&result.denoised);
   gimp_progress_end ();
 
@@ -215,9 +223,9 @@ static GimpValueArray *
 grainwise_run (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image, GimpDrawable **drawables,
                GimpProcedureConfig *config, gpointer run_data)
 {
-  GimpLayer      *denoised = NULL, *uncertainty = NULL;
+  GimpLayer *denoised = NULL, *uncertainty = NULL;
   GimpValueArray *values;
-  GError         *error = NULL;
+  GError *error = NULL;
 
   gegl_init (NULL, NULL);
 
@@ -226,22 +234,22 @@ grainwise_run (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image,
       refuse (&error, _ ("Choose one layer; several at once cannot be denoised."));
       return gimp_procedure_new_return_values (procedure, GIMP_PDB_CALLING_ERROR, error);
     }
-  if (! check_drawable (drawables[0], &error))
+  if (!check_drawable (drawables[0], &error))
     return gimp_procedure_new_return_values (procedure, GIMP_PDB_EXECUTION_ERROR, error);
 
   if (run_mode == GIMP_RUN_INTERACTIVE)
     {
       /* gimp_ui_init() ends the process where there is no display. */
-      if (! gtk_init_check (NULL, NULL))
+      if (!gtk_init_check (NULL, NULL))
         {
           refuse (&error, _ ("The dialog cannot be opened: there is no display.  Use RUN-NONINTERACTIVE."));
           return gimp_procedure_new_return_values (procedure, GIMP_PDB_EXECUTION_ERROR, error);
         }
-      if (! gw_dialog_run (procedure, config, drawables[0]))
+      if (!gw_dialog_run (procedure, config, drawables[0]))
         return gimp_procedure_new_return_values (procedure, GIMP_PDB_CANCEL, NULL);
     }
 
-  if (! denoise (image, drawables[0], config, &denoised, &uncertainty, &error))
+  if (!denoise (image, drawables[0], config, &denoised, &uncertainty, &error))
     return gimp_procedure_new_return_values (procedure, GIMP_PDB_EXECUTION_ERROR, error);
 
   if (run_mode != GIMP_RUN_NONINTERACTIVE)

@@ -22,11 +22,11 @@ typedef enum
 
 typedef struct
 {
-  GwDenoised         denoised; /* with the sd of the colour unless @quantity is NONE */
-  GwQuantity         quantity;
-  double             noise_levels;
+  GwDenoised denoised; /* with the sd of the colour unless @quantity is NONE */
+  GwQuantity quantity;
+  double noise_levels;
   const GwModelCard *model;
-  int                x, y; /* of the denoised region in the drawable */
+  int x, y; /* of the denoised region in the drawable */
 } GwResult;
 
 /**

@@ -25,7 +25,7 @@ Image *
 image_random (int width, int height, int channels, double low, double high, guint32 seed)
 {
   g_autoptr (GRand) rand = g_rand_new_with_seed (seed);
-  Image *image           = image_new (width, height, channels);
+  Image *image = image_new (width, height, channels);
 
   for (gsize i = 0; i < (gsize) width * height * channels; i++)
     image->values[i] = g_rand_double_range (rand, low, high);
@@ -58,7 +58,7 @@ image_difference (const Image *a, const Image *b)
     {
       const double difference = fabs (a->values[i] - b->values[i]);
 
-      if (! (difference <= max)) /* NaN counts */
+      if (!(difference <= max)) /* NaN counts */
         max = difference;
     }
   return max;
@@ -67,8 +67,8 @@ image_difference (const Image *a, const Image *b)
 gboolean
 image_read (int y, int n_rows, float *rows, gpointer data, GError **error)
 {
-  const Image *image  = data;
-  const gsize  length = (gsize) image->width * image->channels;
+  const Image *image = data;
+  const gsize length = (gsize) image->width * image->channels;
 
   g_assert_cmpint (y, >=, 0);
   g_assert_cmpint (y + n_rows, <=, image->height);
@@ -108,14 +108,15 @@ write_rows (const GwPosterior *rows, gpointer data, GError **error)
 }
 
 gboolean
-image_posterior (const GwModel *model, const Image *photo, double level, const Image *level_map, const GwRun *run,
-                 Result *result, GError **error)
+image_posterior (const GwModel *model, const Image *photo, double level, const Image *level_map,
+                 const GwRun *run, Result *result, GError **error)
 {
-  const int     w = photo->width, h = photo->height, n = photo->channels;
+  const int w = photo->width, h = photo->height, n = photo->channels;
   const GwPhoto source = { w, h, n, image_read, (gpointer) photo };
-  const GwNoise noise  = { { level, level, level }, level_map ? image_read : NULL, (gpointer) level_map };
+  const GwNoise noise = { { level, level, level }, level_map ? image_read : NULL, (gpointer) level_map };
 
-  *result = (Result) { image_new (w, h, n), image_new (w, h, n), image_new (w, h, n), image_new (w, h, n * (n + 1) / 2) };
+  *result = (Result) { image_new (w, h, n), image_new (w, h, n), image_new (w, h, n),
+                       image_new (w, h, n * (n + 1) / 2) };
 
   return gw_posterior_run (model, &source, &noise, run, write_rows, result, error);
 }

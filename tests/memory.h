@@ -8,12 +8,12 @@
 
 typedef struct
 {
-  int    width, height, channels;
+  int width, height, channels;
   float *values;
 } Image;
 
 Image *image_new (int width, int height, int channels);
-void   image_free (Image *image);
+void image_free (Image *image);
 /* Uniform in [low, high). */
 Image *image_random (int width, int height, int channels, double low, double high, guint32 seed);
 Image *image_crop (const Image *image, int x, int y, int width, int height);
@@ -31,8 +31,8 @@ typedef struct
 void result_clear (Result *result);
 
 /* Runs the model.  @level_map: NULL for the uniform @level. */
-gboolean image_posterior (const GwModel *model, const Image *photo, double level, const Image *level_map, const GwRun *run,
-                          Result *result, GError **error);
+gboolean image_posterior (const GwModel *model, const Image *photo, double level, const Image *level_map,
+                          const GwRun *run, Result *result, GError **error);
 
 /* A file of the test data, or of weights/. */
 char *test_data_path (const char *name);

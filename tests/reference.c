@@ -6,8 +6,8 @@
 typedef struct
 {
   const GwLayer *layer;
-  const float   *source;
-  int            width, height; /* of the source */
+  const float *source;
+  int width, height; /* of the source */
 } Image;
 
 static double
@@ -23,12 +23,13 @@ static double
 conv3 (const Image *image, int x, int y, int k)
 {
   const GwLayer *layer = image->layer;
-  double         sum   = 0;
+  double sum = 0;
 
   for (int i = 0; i < 3; i++)
     for (int j = 0; j < 3; j++)
       for (int c = 0; c < layer->in; c++)
-        sum += layer->weights[((i * 3 + j) * layer->in + c) * layer->out + k] * at (image, x + j - 1, y + i - 1, c);
+        sum += layer->weights[((i * 3 + j) * layer->in + c) * layer->out + k]
+               * at (image, x + j - 1, y + i - 1, c);
   return sum;
 }
 
@@ -36,12 +37,13 @@ static double
 down2 (const Image *image, int x, int y, int k)
 {
   const GwLayer *layer = image->layer;
-  double         sum   = 0;
+  double sum = 0;
 
   for (int i = 0; i < 2; i++)
     for (int j = 0; j < 2; j++)
       for (int c = 0; c < layer->in; c++)
-        sum += layer->weights[((i * 2 + j) * layer->in + c) * layer->out + k] * at (image, 2 * x + j, 2 * y + i, c);
+        sum += layer->weights[((i * 2 + j) * layer->in + c) * layer->out + k]
+               * at (image, 2 * x + j, 2 * y + i, c);
   return sum;
 }
 
@@ -49,10 +51,11 @@ static double
 up2 (const Image *image, int x, int y, int k)
 {
   const GwLayer *layer = image->layer;
-  double         sum   = 0;
+  double sum = 0;
 
   for (int c = 0; c < layer->in; c++)
-    sum += layer->weights[((y % 2 * layer->in + c) * 2 + x % 2) * layer->out + k] * at (image, x / 2, y / 2, c);
+    sum += layer->weights[((y % 2 * layer->in + c) * 2 + x % 2) * layer->out + k]
+           * at (image, x / 2, y / 2, c);
   return sum;
 }
 
@@ -60,32 +63,38 @@ static double
 noise_asinh (const Image *image, int x, int y, int k, const float *noise, int noise_channels)
 {
   const int first = image->layer->first_plane;
-  double    sum   = 0;
+  double sum = 0;
 
   for (int c = first; c < noise_channels; c++)
     sum += noise[((gsize) y * image->width + x) * noise_channels + c];
 
-  return asinh (image->source[((gsize) y * image->width + x) * image->layer->out + k] * (noise_channels - first) / sum);
+  return asinh (image->source[((gsize) y * image->width + x) * image->layer->out + k]
+                * (noise_channels - first) / sum);
 }
 
 float *
 reference_layer (const GwLayer *layer, const float *source, int width, int height, const float *addend,
                  int noise_channels)
 {
-  const Image image      = { layer, source, width, height };
-  const int   out_width  = layer->kind == GW_LAYER_DOWN2 ? width / 2 : layer->kind == GW_LAYER_UP2 ? width * 2 : width;
-  const int   out_height = layer->kind == GW_LAYER_DOWN2 ? height / 2 : layer->kind == GW_LAYER_UP2 ? height * 2 : height;
-  float      *out        = g_new (float, (gsize) out_width *out_height *layer->out);
+  const Image image = { layer, source, width, height };
+  const int out_width = layer->kind == GW_LAYER_DOWN2 ? width / 2
+                        : layer->kind == GW_LAYER_UP2 ? width * 2
+                                                      : width;
+  const int out_height = layer->kind == GW_LAYER_DOWN2 ? height / 2
+                         : layer->kind == GW_LAYER_UP2 ? height * 2
+                                                       : height;
+  float *out = g_new (float, (gsize) out_width *out_height * layer->out);
 
   for (int y = 0; y < out_height; y++)
     for (int x = 0; x < out_width; x++)
       for (int k = 0; k < layer->out; k++)
         {
-          const gsize i     = ((gsize) y * out_width + x) * layer->out + k;
-          double      value = layer->kind == GW_LAYER_CONV3   ? conv3 (&image, x, y, k)
-                              : layer->kind == GW_LAYER_DOWN2 ? down2 (&image, x, y, k)
-                              : layer->kind == GW_LAYER_UP2   ? up2 (&image, x, y, k)
-                                                              : noise_asinh (&image, x, y, k, addend, noise_channels);
+          const gsize i = ((gsize) y * out_width + x) * layer->out + k;
+          double value = layer->kind == GW_LAYER_CONV3   ? conv3 (&image, x, y, k)
+                         : layer->kind == GW_LAYER_DOWN2 ? down2 (&image, x, y, k)
+                         : layer->kind == GW_LAYER_UP2
+                             ? up2 (&image, x, y, k)
+                             : noise_asinh (&image, x, y, k, addend, noise_channels);
 
           if (layer->kind != GW_LAYER_ASINH && addend)
             value += addend[i];
@@ -99,16 +108,16 @@ reference_layer (const GwLayer *layer, const float *source, int width, int heigh
 float *
 reference_network (const GwNetwork *network, const float *input, int width, int height, int wanted)
 {
-  const int  n = network->layers->len;
-  float    **images = g_new0 (float *, n);
-  float     *result;
+  const int n = network->layers->len;
+  float **images = g_new0 (float *, n);
+  float *result;
 
   images[0] = g_memdup2 (input, sizeof (float) * width * height * gw_network_get (network, 0)->out);
   for (int i = 1; i <= wanted; i++)
     {
-      const GwLayer *layer  = gw_network_get (network, i);
-      const int      scale  = gw_network_get (network, layer->source)->scale;
-      const float   *addend = layer->addend >= 0 ? images[layer->addend] : NULL;
+      const GwLayer *layer = gw_network_get (network, i);
+      const int scale = gw_network_get (network, layer->source)->scale;
+      const float *addend = layer->addend >= 0 ? images[layer->addend] : NULL;
 
       images[i] = reference_layer (layer, images[layer->source], width >> scale, height >> scale, addend,
                                    addend ? gw_network_get (network, layer->addend)->out : 0);

@@ -11,7 +11,7 @@
 static float *
 padded (const float *image, int width, int height, int channels)
 {
-  float *copy = g_new0 (float, (gsize) (width + 2) * height *channels);
+  float *copy = g_new0 (float, (gsize) (width + 2) * height * channels);
 
   for (int y = 0; y < height; y++)
     for (int i = 0; i < width * channels; i++)
@@ -29,30 +29,36 @@ row_of (const float *copy, int y, int width, int height, int channels)
 typedef struct
 {
   GwLayerKind kind;
-  gboolean    relu, bias, addend;
+  gboolean relu, bias, addend;
 } Case;
 
 static void
 check_layer (const Case *test, int in, int out, int width, int height, float scale, GRand *rand)
 {
   const gboolean up = test->kind == GW_LAYER_UP2, down = test->kind == GW_LAYER_DOWN2;
-  const int      taps = test->kind == GW_LAYER_CONV3 ? 9 : 4;
-  const int      source_width = down ? 2 * width : width, source_height = down ? 2 * height : height;
-  const int      out_width = up ? 2 * width : width, out_height = up ? 2 * height : height;
+  const int taps = test->kind == GW_LAYER_CONV3 ? 9 : 4;
+  const int source_width = down ? 2 * width : width, source_height = down ? 2 * height : height;
+  const int out_width = up ? 2 * width : width, out_height = up ? 2 * height : height;
   g_autofree float *weights = random_floats (rand, taps * in * out);
-  g_autofree float *bias    = random_floats (rand, out);
-  g_autofree float *source  = random_floats (rand, (gsize) source_width * source_height * in);
-  g_autofree float *addend  = random_floats (rand, (gsize) out_width * out_height * out);
-  GwLayer layer = { .kind = test->kind, .addend = -1, .relu = test->relu, .in = in, .out = out, .weights = weights,
+  g_autofree float *bias = random_floats (rand, out);
+  g_autofree float *source = random_floats (rand, (gsize) source_width * source_height * in);
+  g_autofree float *addend = random_floats (rand, (gsize) out_width * out_height * out);
+  GwLayer layer = { .kind = test->kind,
+                    .addend = -1,
+                    .relu = test->relu,
+                    .in = in,
+                    .out = out,
+                    .weights = weights,
                     .bias = test->bias ? bias : NULL };
 
   for (gsize i = 0; i < (gsize) source_width * source_height * in; i++)
     source[i] *= scale;
 
-  g_autofree float *expected = reference_layer (&layer, source, source_width, source_height, test->addend ? addend : NULL, 0);
-  g_autofree float *rows     = padded (source, source_width, source_height, in);
-  g_autofree float *result   = g_new (float, (gsize) out_width *out);
-  const double      bound    = 2e-7 * taps * in * scale + 1e-6;
+  g_autofree float *expected
+      = reference_layer (&layer, source, source_width, source_height, test->addend ? addend : NULL, 0);
+  g_autofree float *rows = padded (source, source_width, source_height, in);
+  g_autofree float *result = g_new (float, (gsize) out_width *out);
+  const double bound = 2e-7 * taps * in * scale + 1e-6;
 
   for (int y = 0; y < out_height; y++)
     {
@@ -67,7 +73,8 @@ check_layer (const Case *test, int in, int out, int width, int height, float sca
             continue;
           if (test->kind == GW_LAYER_CONV3)
             gw_conv3 (&layer,
-                      (const float *[]) { row_of (rows, y - 1, width, height, in), row_of (rows, y, width, height, in),
+                      (const float *[]) { row_of (rows, y - 1, width, height, in),
+                                          row_of (rows, y, width, height, in),
                                           row_of (rows, y + 1, width, height, in) },
                       added, result, x, n);
           else if (down)
@@ -87,13 +94,14 @@ static void
 test_layers (gconstpointer data)
 {
   static const int widths[] = { 1, 2, 3, 5, 16, 31, 128, 131 }, channels[] = { 1, 3, 12, 24, 32, 64 };
-  const Case      *test     = data;
-  g_autoptr (GRand) rand    = g_rand_new_with_seed (1);
+  const Case *test = data;
+  g_autoptr (GRand) rand = g_rand_new_with_seed (1);
 
   for (guint i = 0; i < G_N_ELEMENTS (widths); i++)
     for (guint j = 0; j < G_N_ELEMENTS (channels); j++)
       {
-        check_layer (test, channels[j], channels[(j + i) % G_N_ELEMENTS (channels)], widths[i], 1 + i % 3, 1, rand);
+        check_layer (test, channels[j], channels[(j + i) % G_N_ELEMENTS (channels)], widths[i], 1 + i % 3, 1,
+                     rand);
         check_layer (test, channels[j], channels[j], widths[i], 2, i % 2 ? 1e6 : 1e-6, rand);
       }
 }
@@ -102,13 +110,13 @@ static void
 test_asinh (void)
 {
   g_autoptr (GRand) rand = g_rand_new_with_seed (2);
-  const int     width = 97, channels = 13, stride = 24;
+  const int width = 97, channels = 13, stride = 24;
   const GwLayer layer = { .kind = GW_LAYER_ASINH, .in = channels, .out = channels, .first_plane = 12 };
 
   for (double size = 1e-6; size < 1e10; size *= 10)
     {
-      g_autofree float *row    = random_floats (rand, width * channels);
-      g_autofree float *noise  = random_floats (rand, width * stride);
+      g_autofree float *row = random_floats (rand, width * channels);
+      g_autofree float *noise = random_floats (rand, width * stride);
       g_autofree float *result = g_new (float, width *channels);
 
       for (int i = 0; i < width * channels; i++)
@@ -129,17 +137,20 @@ int
 main (int argc, char **argv)
 {
   static const Case cases[] = {
-    { GW_LAYER_CONV3, FALSE, FALSE, FALSE }, { GW_LAYER_CONV3, TRUE, FALSE, FALSE }, { GW_LAYER_CONV3, FALSE, FALSE, TRUE },
-    { GW_LAYER_CONV3, TRUE, TRUE, TRUE },    { GW_LAYER_DOWN2, FALSE, FALSE, FALSE }, { GW_LAYER_DOWN2, TRUE, TRUE, TRUE },
-    { GW_LAYER_UP2, FALSE, FALSE, FALSE },   { GW_LAYER_UP2, FALSE, FALSE, TRUE },    { GW_LAYER_UP2, TRUE, TRUE, TRUE },
+    { GW_LAYER_CONV3, FALSE, FALSE, FALSE }, { GW_LAYER_CONV3, TRUE, FALSE, FALSE },
+    { GW_LAYER_CONV3, FALSE, FALSE, TRUE },  { GW_LAYER_CONV3, TRUE, TRUE, TRUE },
+    { GW_LAYER_DOWN2, FALSE, FALSE, FALSE }, { GW_LAYER_DOWN2, TRUE, TRUE, TRUE },
+    { GW_LAYER_UP2, FALSE, FALSE, FALSE },   { GW_LAYER_UP2, FALSE, FALSE, TRUE },
+    { GW_LAYER_UP2, TRUE, TRUE, TRUE },
   };
 
   g_test_init (&argc, &argv, NULL);
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     {
       static const char *names[] = { "input", "conv3", "down2", "up2" };
-      g_autofree char   *path    = g_strdup_printf ("/convolution/%s%s%s%s", names[cases[i].kind], cases[i].relu ? "+relu" : "",
-                                                 cases[i].bias ? "+bias" : "", cases[i].addend ? "+addend" : "");
+      g_autofree char *path
+          = g_strdup_printf ("/convolution/%s%s%s%s", names[cases[i].kind], cases[i].relu ? "+relu" : "",
+                             cases[i].bias ? "+bias" : "", cases[i].addend ? "+addend" : "");
 
       g_test_add_data_func (path, &cases[i], test_layers);
     }

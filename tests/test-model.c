@@ -12,9 +12,9 @@
 /* The tiny model's file, taken apart. */
 typedef struct
 {
-  char   *header; /* JSON */
+  char *header; /* JSON */
   guchar *data;
-  gsize   data_length;
+  gsize data_length;
 } File;
 
 static void
@@ -29,22 +29,23 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (File, file_clear)
 static File
 tiny_file (void)
 {
-  g_autofree char *path     = test_data_path ("tiny.safetensors");
+  g_autofree char *path = test_data_path ("tiny.safetensors");
   g_autofree char *contents = NULL;
-  gsize            size;
-  guint64          length;
+  gsize size;
+  guint64 length;
 
   g_assert_true (g_file_get_contents (path, &contents, &size, NULL));
   memcpy (&length, contents, 8);
   length = GUINT64_FROM_LE (length);
 
-  return (File) { g_strndup (contents + 8, length), g_memdup2 (contents + 8 + length, size - 8 - length), size - 8 - length };
+  return (File) { g_strndup (contents + 8, length), g_memdup2 (contents + 8 + length, size - 8 - length),
+                  size - 8 - length };
 }
 
 static GByteArray *
 assemble (const File *file)
 {
-  GByteArray   *bytes  = g_byte_array_new ();
+  GByteArray *bytes = g_byte_array_new ();
   const guint64 length = GUINT64_TO_LE ((guint64) strlen (file->header));
 
   g_byte_array_append (bytes, (const guint8 *) &length, 8);
@@ -58,9 +59,9 @@ assemble (const File *file)
 static void
 expect_refusal (const guint8 *bytes, gsize length, const char *hint)
 {
-  g_autoptr (GError) error  = NULL;
-  g_autofree char *path     = NULL;
-  const int        fd       = g_file_open_tmp ("grainwise-XXXXXX.safetensors", &path, NULL);
+  g_autoptr (GError) error = NULL;
+  g_autofree char *path = NULL;
+  const int fd = g_file_open_tmp ("grainwise-XXXXXX.safetensors", &path, NULL);
 
   g_assert_cmpint (fd, >=, 0);
   close (fd);
@@ -100,8 +101,8 @@ expect_header_refusal (const char *from, const char *to, const char *hint)
 static void
 test_card (void)
 {
-  g_autoptr (GError) error  = NULL;
-  g_autofree char *path     = weights_path ("best.safetensors");
+  g_autoptr (GError) error = NULL;
+  g_autofree char *path = weights_path ("best.safetensors");
   g_autoptr (GwModel) model = gw_model_load (path, &error);
   const GwModelCard *card;
 
@@ -117,10 +118,10 @@ test_card (void)
 static void
 test_structure (void)
 {
-  g_auto (File) file           = tiny_file ();
+  g_auto (File) file = tiny_file ();
   g_autoptr (GByteArray) bytes = assemble (&file);
-  const guint64 header         = strlen (file.header);
-  guint64       length;
+  const guint64 header = strlen (file.header);
+  guint64 length;
 
   for (gsize cut = 0; cut < 8; cut++)
     expect_refusal (bytes->data, cut, "before its header");
@@ -144,8 +145,18 @@ test_structure (void)
 static void
 test_header (void)
 {
-  static const char *headers[] = { "", "[]", "17", "null", "{", "{}", "{\"a\":1}", "{\"a\":{}}", "{\"__metadata__\":[]}",
-                                   "{\"__metadata__\":{\"name\":1}}", "\xff\xfe", "{\"a\":{\"dtype\":\"F32\"}}" };
+  static const char *headers[] = { "",
+                                   "[]",
+                                   "17",
+                                   "null",
+                                   "{",
+                                   "{}",
+                                   "{\"a\":1}",
+                                   "{\"a\":{}}",
+                                   "{\"__metadata__\":[]}",
+                                   "{\"__metadata__\":{\"name\":1}}",
+                                   "\xff\xfe",
+                                   "{\"a\":{\"dtype\":\"F32\"}}" };
 
   for (guint i = 0; i < G_N_ELEMENTS (headers); i++)
     {
@@ -173,7 +184,8 @@ test_tensors (void)
   expect_header_refusal ("[8,8,3,3]", "[4,16,3,3]", "8 x 8 x 3 x 3");
   expect_header_refusal ("[8,8,3,3]", "[576]", "8 x 8 x 3 x 3");
   expect_header_refusal ("[8,8,3,3]", "[8,8,3,-3]", "shape");
-  expect_header_refusal ("[8,8,3,3]", "[1073741824,1073741824,1073741824,1073741824]", "does not match its shape");
+  expect_header_refusal ("[8,8,3,3]", "[1073741824,1073741824,1073741824,1073741824]",
+                         "does not match its shape");
   expect_header_refusal ("[8,8,3,3]", "[8,8,3,3,1]", "shape");
   expect_header_refusal ("[8,8,3,3]", "[8,8,3,9223372036854775808]", "");
   expect_header_refusal ("[8,8,3,3]", "\"all\"", "shape");
@@ -186,18 +198,20 @@ test_tensors (void)
 static void
 test_overlap (void)
 {
-  g_auto (File) file     = tiny_file ();
-  g_autoptr (GRegex) own = g_regex_new ("(\"d\\.0\\.0\\.b\\.weight\":\\{[^}]*\"data_offsets\":)\\[[0-9]+,[0-9]+\\]", 0, 0, NULL);
-  g_autoptr (GRegex) other     = g_regex_new ("\"d\\.0\\.0\\.a\\.weight\":\\{[^}]*\"data_offsets\":(\\[[0-9]+,[0-9]+\\])", 0, 0, NULL);
+  g_auto (File) file = tiny_file ();
+  g_autoptr (GRegex) own
+      = g_regex_new ("(\"d\\.0\\.0\\.b\\.weight\":\\{[^}]*\"data_offsets\":)\\[[0-9]+,[0-9]+\\]", 0, 0, NULL);
+  g_autoptr (GRegex) other
+      = g_regex_new ("\"d\\.0\\.0\\.a\\.weight\":\\{[^}]*\"data_offsets\":(\\[[0-9]+,[0-9]+\\])", 0, 0, NULL);
   g_autoptr (GMatchInfo) match = NULL;
-  g_autofree char *offsets     = NULL;
+  g_autofree char *offsets = NULL;
   g_autofree char *replacement = NULL;
-  char            *changed;
+  char *changed;
 
   g_assert_true (g_regex_match (other, file.header, 0, &match));
-  offsets     = g_match_info_fetch (match, 1);
+  offsets = g_match_info_fetch (match, 1);
   replacement = g_strconcat ("\\1", offsets, NULL);
-  changed     = g_regex_replace (own, file.header, -1, 0, replacement, 0, NULL);
+  changed = g_regex_replace (own, file.header, -1, 0, replacement, 0, NULL);
   g_assert_cmpstr (changed, !=, file.header);
   g_free (file.header);
   file.header = changed;
@@ -256,25 +270,25 @@ test_places (void)
 static void
 test_random_damage (void)
 {
-  g_autoptr (GRand) rand       = g_rand_new_with_seed (1);
-  g_auto (File) file           = tiny_file ();
+  g_autoptr (GRand) rand = g_rand_new_with_seed (1);
+  g_auto (File) file = tiny_file ();
   g_autoptr (GByteArray) bytes = assemble (&file);
-  g_autofree char *path        = NULL;
-  const int        fd          = g_file_open_tmp ("grainwise-XXXXXX.safetensors", &path, NULL);
-  int refused                  = 0;
+  g_autofree char *path = NULL;
+  const int fd = g_file_open_tmp ("grainwise-XXXXXX.safetensors", &path, NULL);
+  int refused = 0;
 
   close (fd);
   for (int round = 0; round < 2000; round++)
     {
       g_autofree guint8 *damaged = g_memdup2 (bytes->data, bytes->len);
-      g_autoptr (GwModel) model  = NULL;
-      const gsize within         = round % 2 ? 8 + strlen (file.header) : bytes->len;
+      g_autoptr (GwModel) model = NULL;
+      const gsize within = round % 2 ? 8 + strlen (file.header) : bytes->len;
 
       for (int k = g_rand_int_range (rand, 1, 6); k > 0; k--)
         damaged[g_rand_int_range (rand, 0, within)] = g_rand_int_range (rand, 0, 256);
       g_assert_true (g_file_set_contents (path, (const char *) damaged, bytes->len, NULL));
       model = gw_model_load (path, NULL);
-      refused += ! model;
+      refused += !model;
     }
   g_unlink (path);
   g_test_message ("%d of 2000 damaged files refused", refused);

@@ -19,16 +19,18 @@ static Image *
 scene (int width, int height, int channels, const double *levels, gboolean eight_bits, guint32 seed)
 {
   g_autoptr (GRand) rand = g_rand_new_with_seed (seed);
-  Image *image           = image_new (width, height, channels);
+  Image *image = image_new (width, height, channels);
 
   for (int y = 0; y < height; y++)
     for (int x = 0; x < width; x++)
       for (int c = 0; c < channels; c++)
         {
-          double v = 0.5 + 0.2 * sin (x / 40.0 + c) + 0.15 * cos (y / 30.0) + ((x / 50 + y / 50) % 2 ? 0.1 : 0);
+          double v
+              = 0.5 + 0.2 * sin (x / 40.0 + c) + 0.15 * cos (y / 30.0) + ((x / 50 + y / 50) % 2 ? 0.1 : 0);
 
           v += levels[c] / 255 * normal (rand);
-          image->values[((gsize) y * width + x) * channels + c] = eight_bits ? round (255 * CLAMP (v, 0, 1)) / 255 : v;
+          image->values[((gsize) y * width + x) * channels + c]
+              = eight_bits ? round (255 * CLAMP (v, 0, 1)) / 255 : v;
         }
   return image;
 }
@@ -36,7 +38,7 @@ scene (int width, int height, int channels, const double *levels, gboolean eight
 static void
 check (const Image *image, const double *levels, double tolerance)
 {
-  const GwPhoto photo      = { image->width, image->height, image->channels, image_read, (gpointer) image };
+  const GwPhoto photo = { image->width, image->height, image->channels, image_read, (gpointer) image };
   g_autoptr (GError) error = NULL;
   GwNoise noise;
 
@@ -55,7 +57,7 @@ test_levels (void)
 {
   for (double level = 1; level <= 64; level *= 2)
     {
-      const double levels[]   = { level, level, level };
+      const double levels[] = { level, level, level };
       g_autoptr (Image) image = scene (400, 300, 3, levels, FALSE, level);
 
       check (image, levels, 0.05);
@@ -65,7 +67,7 @@ test_levels (void)
 static void
 test_channels_differ (void)
 {
-  const double levels[]   = { 4, 8, 30 };
+  const double levels[] = { 4, 8, 30 };
   g_autoptr (Image) image = scene (400, 301, 3, levels, FALSE, 1);
 
   check (image, levels, 0.05);
@@ -74,7 +76,7 @@ test_channels_differ (void)
 static void
 test_grey_eight_bits (void)
 {
-  const double levels[]   = { 12 };
+  const double levels[] = { 12 };
   g_autoptr (Image) image = scene (301, 200, 1, levels, TRUE, 2);
 
   check (image, levels, 0.08);
@@ -84,7 +86,7 @@ test_grey_eight_bits (void)
 static void
 test_clipped (void)
 {
-  const double levels[]   = { 10, 10, 10 };
+  const double levels[] = { 10, 10, 10 };
   g_autoptr (Image) image = scene (400, 300, 3, levels, TRUE, 3);
 
   for (int y = 0; y < 300; y++)
@@ -98,7 +100,7 @@ static void
 test_nothing (void)
 {
   static const int sizes[][2] = { { 1, 1 }, { 1, 100 }, { 100, 1 }, { 64, 64 } };
-  const double     none[]     = { 0, 0, 0 };
+  const double none[] = { 0, 0, 0 };
 
   for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
     {

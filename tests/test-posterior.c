@@ -12,9 +12,9 @@
 static GwModel *
 load (const char *path)
 {
-  g_autoptr (GError) error  = NULL;
-  g_autofree char *owned    = (char *) path;
-  GwModel         *model    = gw_model_load (path, &error);
+  g_autoptr (GError) error = NULL;
+  g_autofree char *owned = (char *) path;
+  GwModel *model = gw_model_load (path, &error);
 
   g_assert_no_error (error);
 
@@ -31,7 +31,7 @@ static void
 run (const GwModel *model, const Image *photo, double level, const Image *map, int threads, Result *result)
 {
   g_autoptr (GError) error = NULL;
-  const GwRun how          = { .threads = threads };
+  const GwRun how = { .threads = threads };
 
   image_posterior (model, photo, level, map, &how, result, &error);
   g_assert_no_error (error);
@@ -42,9 +42,9 @@ run (const GwModel *model, const Image *photo, double level, const Image *map, i
 static Image *
 fixture_image (const GwSafetensors *file, const char *name, const char *part)
 {
-  g_autofree char *key    = g_strconcat (name, ".", part, NULL);
-  const GwTensor  *tensor = g_hash_table_lookup (file->tensors, key);
-  Image           *image;
+  g_autofree char *key = g_strconcat (name, ".", part, NULL);
+  const GwTensor *tensor = g_hash_table_lookup (file->tensors, key);
+  Image *image;
 
   g_assert_nonnull (tensor);
   image = image_new (tensor->shape[1], tensor->shape[0], tensor->shape[2]);
@@ -57,24 +57,24 @@ fixture_image (const GwSafetensors *file, const char *name, const char *part)
 static void
 test_fixture (void)
 {
-  static const char *names[]     = { "1x1", "7x5", "33x51", "grey" };
-  g_autoptr (GError) error       = NULL;
-  g_autoptr (GwModel) model      = tiny ();
-  g_autofree char *path          = test_data_path ("tiny-cases.safetensors");
+  static const char *names[] = { "1x1", "7x5", "33x51", "grey" };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GwModel) model = tiny ();
+  g_autofree char *path = test_data_path ("tiny-cases.safetensors");
   g_autoptr (GwSafetensors) file = gw_safetensors_load (path, &error);
 
   g_assert_no_error (error);
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
     {
-      g_autoptr (Image) y          = fixture_image (file, names[i], "y");
-      g_autoptr (Image) level      = fixture_image (file, names[i], "level");
-      g_autoptr (Image) mean       = fixture_image (file, names[i], "mean");
+      g_autoptr (Image) y = fixture_image (file, names[i], "y");
+      g_autoptr (Image) level = fixture_image (file, names[i], "level");
+      g_autoptr (Image) mean = fixture_image (file, names[i], "mean");
       g_autoptr (Image) covariance = fixture_image (file, names[i], "covariance");
-      g_auto (Result) result       = { 0 };
+      g_auto (Result) result = { 0 };
 
       run (model, y, 0, level, 0, &result);
-      g_test_message ("%s: mean within %g, covariance within %g", names[i], image_difference (result.mean, mean),
-                      image_difference (result.covariance, covariance));
+      g_test_message ("%s: mean within %g, covariance within %g", names[i],
+                      image_difference (result.mean, mean), image_difference (result.covariance, covariance));
       g_assert_cmpfloat (image_difference (result.mean, mean), <, 1e-5);
       g_assert_cmpfloat (image_difference (result.covariance, covariance), <, 1e-6);
       g_assert_cmpfloat (image_difference (result.noisy, y), ==, 0);
@@ -88,36 +88,40 @@ static void
 test_streaming (void)
 {
   static const int sizes[][2] = { { 8, 8 }, { 16, 40 }, { 152, 24 }, { 24, 208 } };
-  g_autoptr (GwModel) model   = tiny ();
-  const int width_in          = gw_network_get (&model->network, 0)->out;
+  g_autoptr (GwModel) model = tiny ();
+  const int width_in = gw_network_get (&model->network, 0)->out;
 
   for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
     for (int block = 4; block <= 16; block *= 2)
       {
-        const int  width = sizes[i][0], height = sizes[i][1];
-        const int  outputs[]             = { model->mean, model->cholesky };
-        g_autoptr (GwWorkers) workers    = gw_workers_new (2);
-        g_autoptr (Image) input          = image_random (width, height, width_in, 0.1, 1, i);
-        g_autofree float *mean           = reference_network (&model->network, input->values, width, height, model->mean);
-        g_autofree float *cholesky       = reference_network (&model->network, input->values, width, height, model->cholesky);
-        g_autoptr (GwPass) pass          = gw_pass_new (&model->network, workers, width, height, outputs, 2, block, NULL);
-        const float *expected[]          = { mean, cholesky };
-        int          finished            = 0;
+        const int width = sizes[i][0], height = sizes[i][1];
+        const int outputs[] = { model->mean, model->cholesky };
+        g_autoptr (GwWorkers) workers = gw_workers_new (2);
+        g_autoptr (Image) input = image_random (width, height, width_in, 0.1, 1, i);
+        g_autofree float *mean
+            = reference_network (&model->network, input->values, width, height, model->mean);
+        g_autofree float *cholesky
+            = reference_network (&model->network, input->values, width, height, model->cholesky);
+        g_autoptr (GwPass) pass
+            = gw_pass_new (&model->network, workers, width, height, outputs, 2, block, NULL);
+        const float *expected[] = { mean, cholesky };
+        int finished = 0;
 
         while (finished < height)
           {
             int first, rows = gw_pass_next (pass, &first);
 
             for (int y = first; y < first + rows; y++)
-              memcpy (gw_pass_row (pass, 0, y), input->values + y * width * width_in, sizeof (float) * width * width_in);
+              memcpy (gw_pass_row (pass, 0, y), input->values + y * width * width_in,
+                      sizeof (float) * width * width_in);
             rows = gw_pass_push (pass, &first);
             g_assert_cmpint (first, ==, finished);
             g_assert_cmpint (rows, <=, block);
             for (int y = first; y < first + rows; y++)
               for (int k = 0; k < 2; k++)
                 {
-                  const int    length = width * gw_network_get (&model->network, outputs[k])->out;
-                  const float *row    = gw_pass_row (pass, outputs[k], y);
+                  const int length = width * gw_network_get (&model->network, outputs[k])->out;
+                  const float *row = gw_pass_row (pass, outputs[k], y);
 
                   for (int x = 0; x < length; x++)
                     g_assert_cmpfloat (fabs (row[x] - expected[k][y * length + x]), <, 2e-5);
@@ -138,17 +142,17 @@ static void
 test_homogeneity (void)
 {
   g_autoptr (GwModel) model = load (weights_path ("best.safetensors"));
-  g_autoptr (Image) photo   = image_random (61, 83, 3, 0, 1, 3);
-  g_autoptr (Image) map     = image_random (61, 83, 3, 0.01, 0.3, 4);
-  g_auto (Result) once      = { 0 };
+  g_autoptr (Image) photo = image_random (61, 83, 3, 0, 1, 3);
+  g_autoptr (Image) map = image_random (61, 83, 3, 0.01, 0.3, 4);
+  g_auto (Result) once = { 0 };
 
   run (model, photo, 0, map, 0, &once);
   for (double c = 1e-2; c <= 1e2; c *= 100)
     {
-      const double factor        = 0.7 * c;
-      g_auto (Result) scaled     = { 0 };
-      g_autoptr (Image) photo_c  = image_crop (photo, 0, 0, 61, 83);
-      g_autoptr (Image) map_c    = image_crop (map, 0, 0, 61, 83);
+      const double factor = 0.7 * c;
+      g_auto (Result) scaled = { 0 };
+      g_autoptr (Image) photo_c = image_crop (photo, 0, 0, 61, 83);
+      g_autoptr (Image) map_c = image_crop (map, 0, 0, 61, 83);
 
       for (int i = 0; i < 61 * 83 * 3; i++)
         {
@@ -171,12 +175,12 @@ static void
 test_geometry (void)
 {
   g_autoptr (GwModel) model = load (weights_path ("best.safetensors"));
-  const GwModelCard *card   = gw_model_get_card (model);
-  const int          a      = card->alignment, margin = (card->radius + a - 1) / a * a;
-  const int          width = 2 * margin + 8 * a + 5, height = 2 * margin + 6 * a + 3;
+  const GwModelCard *card = gw_model_get_card (model);
+  const int a = card->alignment, margin = (card->radius + a - 1) / a * a;
+  const int width = 2 * margin + 8 * a + 5, height = 2 * margin + 6 * a + 3;
   g_autoptr (Image) photo = image_random (width, height, 3, 0, 1, 5);
-  g_autoptr (Image) map   = image_random (width, height, 3, 0.05, 0.1, 6);
-  g_auto (Result) whole   = { 0 };
+  g_autoptr (Image) map = image_random (width, height, 3, 0.05, 0.1, 6);
+  g_auto (Result) whole = { 0 };
 
   run (model, photo, 0, map, 0, &whole);
   for (int i = 0; i < 3; i++)
@@ -185,13 +189,13 @@ test_geometry (void)
       const int inner = 37; /* pixels that count, behind the margin */
       const int w = margin + inner + margin, h = margin + inner + margin;
       g_autoptr (Image) photo_crop = image_crop (photo, x, y, w, h);
-      g_autoptr (Image) map_crop   = image_crop (map, x, y, w, h);
-      g_auto (Result) crop         = { 0 };
+      g_autoptr (Image) map_crop = image_crop (map, x, y, w, h);
+      g_auto (Result) crop = { 0 };
 
       run (model, photo_crop, 0, map_crop, 0, &crop);
 
-      g_autoptr (Image) mean_a       = image_crop (crop.mean, margin, margin, inner, inner);
-      g_autoptr (Image) mean_b       = image_crop (whole.mean, x + margin, y + margin, inner, inner);
+      g_autoptr (Image) mean_a = image_crop (crop.mean, margin, margin, inner, inner);
+      g_autoptr (Image) mean_b = image_crop (whole.mean, x + margin, y + margin, inner, inner);
       g_autoptr (Image) covariance_a = image_crop (crop.covariance, margin, margin, inner, inner);
       g_autoptr (Image) covariance_b = image_crop (whole.covariance, x + margin, y + margin, inner, inner);
 
@@ -205,12 +209,12 @@ static void
 test_radius (void)
 {
   g_autoptr (GwModel) model = tiny ();
-  const int reach           = gw_model_get_card (model)->radius;
-  const int size            = 4 * reach;
-  g_autoptr (Image) photo   = image_random (size, 64, 3, 0, 1, 7);
-  g_auto (Result) before    = { 0 };
-  g_auto (Result) after     = { 0 };
-  int farthest              = 0;
+  const int reach = gw_model_get_card (model)->radius;
+  const int size = 4 * reach;
+  g_autoptr (Image) photo = image_random (size, 64, 3, 0, 1, 7);
+  g_auto (Result) before = { 0 };
+  g_auto (Result) after = { 0 };
+  int farthest = 0;
 
   run (model, photo, 0.1, NULL, 0, &before);
   photo->values[(32 * size + size / 2) * 3] += 1;
@@ -227,8 +231,8 @@ static void
 test_threads (void)
 {
   g_autoptr (GwModel) model = load (weights_path ("best.safetensors"));
-  g_autoptr (Image) photo   = image_random (333, 217, 3, 0, 1, 8);
-  g_auto (Result) one       = { 0 };
+  g_autoptr (Image) photo = image_random (333, 217, 3, 0, 1, 8);
+  g_auto (Result) one = { 0 };
 
   run (model, photo, 0.1, NULL, 1, &one);
   for (int threads = 2; threads <= 5; threads++)
@@ -246,14 +250,14 @@ static void
 test_scores (void)
 {
   g_autoptr (GwModel) model = tiny ();
-  g_autoptr (Image) photo   = image_random (9, 4, 3, 0, 1, 9);
-  g_autoptr (Image) map     = image_random (9, 4, 3, 0.01, 0.2, 10);
-  g_auto (Result) result    = { 0 };
+  g_autoptr (Image) photo = image_random (9, 4, 3, 0, 1, 9);
+  g_autoptr (Image) map = image_random (9, 4, 3, 0.01, 0.2, 10);
+  g_auto (Result) result = { 0 };
   float s1[9 * 4 * 3], s2[9 * 4 * 6];
 
   run (model, photo, 0, map, 0, &result);
-  gw_posterior_scores (&(GwPosterior) { 0, 4, 9, 3, result.noisy->values, result.level->values, result.mean->values,
-                                        result.covariance->values },
+  gw_posterior_scores (&(GwPosterior) { 0, 4, 9, 3, result.noisy->values, result.level->values,
+                                        result.mean->values, result.covariance->values },
                        s1, s2);
   for (int i = 0; i < 9 * 4; i++)
     for (int k = 0, n = 0; k < 3; k++)
@@ -264,7 +268,7 @@ test_scores (void)
                                         result.mean->values[3 * i + k], 1e-6);
         for (int l = k; l < 3; l++, n++)
           g_assert_cmpfloat_with_epsilon ((k == l ? level[k] * level[k] : 0)
-                                            + level[k] * level[k] * s2[6 * i + n] * level[l] * level[l],
+                                              + level[k] * level[k] * s2[6 * i + n] * level[l] * level[l],
                                           result.covariance->values[6 * i + n], 1e-6);
       }
 }
@@ -277,12 +281,12 @@ test_trained (void)
 
   for (int channels = 1; channels <= 3; channels += 2)
     {
-      g_autoptr (GRand) rand  = g_rand_new_with_seed (11);
+      g_autoptr (GRand) rand = g_rand_new_with_seed (11);
       g_autoptr (Image) photo = image_new (128, 128, channels);
-      g_auto (Result) result  = { 0 };
-      const int    n          = 128 * 128 * channels;
-      const double level      = 25 / 255.;
-      double       error = 0, predicted = 0;
+      g_auto (Result) result = { 0 };
+      const int n = 128 * 128 * channels;
+      const double level = 25 / 255.;
+      double error = 0, predicted = 0;
 
       for (int i = 0; i < n; i++) /* a normal variable: sum of twelve uniform ones */
         {
@@ -299,7 +303,8 @@ test_trained (void)
             error += pow (result.mean->values[i * channels + c] - 0.5, 2) / n;
             predicted += result.covariance->values[channels == 1 ? i : i * 6 + (int[]) { 0, 3, 5 }[c]] / n;
           }
-      g_test_message ("%d channels: rms error %.2f levels, predicted %.2f", channels, 255 * sqrt (error), 255 * sqrt (predicted));
+      g_test_message ("%d channels: rms error %.2f levels, predicted %.2f", channels, 255 * sqrt (error),
+                      255 * sqrt (predicted));
       g_assert_cmpfloat (sqrt (error), <, level / 8);
       g_assert_cmpfloat (sqrt (predicted), <, level / 4);
     }
@@ -310,14 +315,15 @@ test_trained (void)
 static void
 test_sizes (void)
 {
-  static const int sizes[][2] = { { 1, 1 }, { 1, 300 }, { 300, 1 }, { 2, 3 }, { 15, 17 }, { 16, 16 }, { 33, 1000 }, { 4001, 3 } };
-  g_autoptr (GwModel) model   = tiny ();
+  static const int sizes[][2]
+      = { { 1, 1 }, { 1, 300 }, { 300, 1 }, { 2, 3 }, { 15, 17 }, { 16, 16 }, { 33, 1000 }, { 4001, 3 } };
+  g_autoptr (GwModel) model = tiny ();
 
   for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
     for (int channels = 1; channels <= 3; channels += 2)
       {
         g_autoptr (Image) photo = image_random (sizes[i][0], sizes[i][1], channels, 0, 1, i);
-        g_auto (Result) result  = { 0 };
+        g_auto (Result) result = { 0 };
 
         run (model, photo, 0.1, NULL, 2, &result);
         g_assert_cmpfloat (image_difference (result.noisy, photo), ==, 0);
@@ -330,10 +336,10 @@ static void
 test_no_noise (void)
 {
   g_autoptr (GwModel) model = load (weights_path ("best.safetensors"));
-  g_autoptr (Image) photo   = image_random (50, 40, 3, -0.2, 1.2, 12);
-  g_autoptr (Image) map     = image_random (50, 40, 3, 0.05, 0.1, 13);
-  g_auto (Result) uniform   = { 0 };
-  g_auto (Result) partly    = { 0 };
+  g_autoptr (Image) photo = image_random (50, 40, 3, -0.2, 1.2, 12);
+  g_autoptr (Image) map = image_random (50, 40, 3, 0.05, 0.1, 13);
+  g_auto (Result) uniform = { 0 };
+  g_auto (Result) partly = { 0 };
 
   run (model, photo, 0, NULL, 0, &uniform);
   g_assert_cmpfloat (image_difference (uniform.mean, photo), ==, 0);
@@ -353,14 +359,14 @@ static void
 test_holes (void)
 {
   g_autoptr (GwModel) model = tiny ();
-  g_autoptr (Image) photo   = image_random (40, 30, 3, 0, 1, 14);
-  g_autoptr (Image) filled  = image_crop (photo, 0, 0, 40, 30);
-  g_auto (Result) holes     = { 0 };
-  g_auto (Result) expected  = { 0 };
+  g_autoptr (Image) photo = image_random (40, 30, 3, 0, 1, 14);
+  g_autoptr (Image) filled = image_crop (photo, 0, 0, 40, 30);
+  g_auto (Result) holes = { 0 };
+  g_auto (Result) expected = { 0 };
 
   photo->values[(5 * 40 + 7) * 3 + 1] = NAN;
-  photo->values[(9 * 40) * 3]         = INFINITY;
-  photo->values[(9 * 40 + 1) * 3]     = -1e30;
+  photo->values[(9 * 40) * 3] = INFINITY;
+  photo->values[(9 * 40 + 1) * 3] = -1e30;
   memcpy (filled->values + (5 * 40 + 7) * 3, filled->values + (5 * 40 + 6) * 3, 3 * sizeof (float));
   for (int x = 0; x < 2; x++)
     memcpy (filled->values + (9 * 40 + x) * 3, filled->values + (9 * 40 + 2) * 3, 3 * sizeof (float));
@@ -380,9 +386,9 @@ static void
 expect_refusal (const GwModel *model, int width, int height, int channels, double level, const Image *map)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (Image) photo  = image_random (8, 8, 3, 0, 1, 15);
-  const GwPhoto source     = { width, height, channels, image_read, photo };
-  const GwNoise noise      = { { level, level, level }, map ? image_read : NULL, (gpointer) map };
+  g_autoptr (Image) photo = image_random (8, 8, 3, 0, 1, 15);
+  const GwPhoto source = { width, height, channels, image_read, photo };
+  const GwNoise noise = { { level, level, level }, map ? image_read : NULL, (gpointer) map };
 
   g_assert_false (gw_posterior_run (model, &source, &noise, NULL, NULL, NULL, &error));
   g_assert_error (error, GW_ERROR, GW_ERROR_PHOTO);
@@ -392,7 +398,7 @@ static void
 test_refusals (void)
 {
   g_autoptr (GwModel) model = tiny ();
-  g_autoptr (Image) map     = image_random (8, 8, 3, 0.1, 0.2, 16);
+  g_autoptr (Image) map = image_random (8, 8, 3, 0.1, 0.2, 16);
 
   expect_refusal (model, 0, 8, 3, 0.1, NULL);
   expect_refusal (model, 8, -1, 3, 0.1, NULL);
@@ -409,8 +415,8 @@ test_refusals (void)
 typedef struct
 {
   GCancellable *cancellable;
-  double        last, stop_at;
-  int           calls;
+  double last, stop_at;
+  int calls;
 } Progress;
 
 static void
@@ -430,15 +436,15 @@ static void
 test_progress (void)
 {
   g_autoptr (GwModel) model = tiny ();
-  g_autoptr (Image) photo   = image_random (20, 2000, 3, 0, 1, 17);
+  g_autoptr (Image) photo = image_random (20, 2000, 3, 0, 1, 17);
 
   for (int stop = 0; stop < 2; stop++)
     {
-      g_autoptr (GError) error              = NULL;
-      g_autoptr (GCancellable) cancellable  = g_cancellable_new ();
-      Progress    progress                  = { cancellable, 0, stop ? 0.3 : 2, 0 };
-      const GwRun how                       = { .cancellable = cancellable, .progress = on_progress, .progress_data = &progress };
-      g_auto (Result) result                = { 0 };
+      g_autoptr (GError) error = NULL;
+      g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+      Progress progress = { cancellable, 0, stop ? 0.3 : 2, 0 };
+      const GwRun how = { .cancellable = cancellable, .progress = on_progress, .progress_data = &progress };
+      g_auto (Result) result = { 0 };
 
       image_posterior (model, photo, 0.1, NULL, &how, &result, &error);
       if (stop)
@@ -479,13 +485,13 @@ failing_write (const GwPosterior *rows, gpointer data, GError **error)
 static void
 test_errors_travel (void)
 {
-  g_autoptr (GwModel) model    = tiny ();
-  g_autoptr (GError) on_read   = NULL;
-  g_autoptr (GError) on_write  = NULL;
-  g_autoptr (Image) image      = image_new (20, 300, 1);
-  const GwPhoto broken         = { 20, 300, 1, failing_read, NULL };
-  const GwPhoto photo          = { 20, 300, 1, image_read, image };
-  const GwNoise noise          = { .level = { 0.1 } };
+  g_autoptr (GwModel) model = tiny ();
+  g_autoptr (GError) on_read = NULL;
+  g_autoptr (GError) on_write = NULL;
+  g_autoptr (Image) image = image_new (20, 300, 1);
+  const GwPhoto broken = { 20, 300, 1, failing_read, NULL };
+  const GwPhoto photo = { 20, 300, 1, image_read, image };
+  const GwNoise noise = { .level = { 0.1 } };
 
   g_assert_false (gw_posterior_run (model, &photo, &noise, NULL, failing_write, NULL, &on_write));
   g_assert_error (on_write, G_IO_ERROR, G_IO_ERROR_NO_SPACE);

@@ -301,18 +301,18 @@ class Metadata(Case):
             pixels = ImageCms.profileToProfile(pixels, space, ImageCms.createProfile('sRGB'))
         return np.array(pixels) / 255
 
-    def save_wide(self, path, **more):
+    def save_wide(self, path):
         """A soft picture, since lossy files blur colour edges."""
         y, x = np.mgrid[:HEIGHT, :WIDTH]
         pixels = np.stack([90 + x, 150 - y, 80 + x + y // 2], 2).astype('u1')
-        Image.fromarray(pixels).save(path, icc_profile=self.wide_profile(), **more)
+        Image.fromarray(pixels).save(path, icc_profile=self.wide_profile(), lossless=True)
         self.assertLess(psnr(self.looks(path), pixels / 255), 32)       # the profile matters
         return pixels
 
     def test_colour_profile(self):
-        for source, target in ('.png', '.png'), ('.jpg', '.jpg'), ('.tif', '.tif'), ('.png', '.tif'), ('.webp', '.png'):
+        for source, target in ('.png', '.png'), ('.jpg', '.jpg'), ('.tif', '.tif'), ('.png', '.tif'):
             with self.subTest(source=source, target=target):
-                pixels = self.save_wide('in' + source, **({'lossless': True} if source == '.webp' else {}))
+                pixels = self.save_wide('in' + source)
                 self.denoise('in' + source, 'out' + target, '--noise', 0)
                 with Image.open('out' + target) as image:
                     self.assertIn('icc_profile', image.info)
@@ -320,10 +320,12 @@ class Metadata(Case):
                 if source != '.jpg':
                     np.testing.assert_array_equal(load('out' + target), pixels)
 
-    def test_webp_looks_the_same(self):             # with the profile or, as GEGL does, converted to sRGB
-        self.save_wide('in.png')
-        self.denoise('in.png', 'out.webp', '--noise', 0)
-        self.assertGreater(psnr(self.looks('out.webp'), self.looks('in.png')), 35)
+    def test_webp_looks_the_same(self):             # with the profile, or converted to sRGB
+        for source, target in ('.png', '.webp'), ('.webp', '.png'):
+            with self.subTest(source=source, target=target):
+                self.save_wide('in' + source)
+                self.denoise('in' + source, 'out' + target, '--noise', 0)
+                self.assertGreater(psnr(self.looks('out' + target), self.looks('in' + source)), 35)
 
     def test_exif(self):
         exif = Image.Exif()

@@ -42,7 +42,7 @@ static void
 print_json (JsonBuilder *builder)
 {
   g_autoptr (JsonNode) root = json_builder_get_root (builder);
-  g_autofree char *text     = json_to_string (root, TRUE);
+  g_autofree char *text = json_to_string (root, TRUE);
 
   g_print ("%s\n", text);
 }
@@ -76,18 +76,18 @@ add_double (JsonBuilder *builder, const char *name, double value)
 
 typedef struct
 {
-  char    *in, *out;
-  double   noise_levels; /* negative: estimate */
-  char    *uncertainty;
-  char    *model;
-  int      threads;
+  char *in, *out;
+  double noise_levels; /* negative: estimate */
+  char *uncertainty;
+  char *model;
+  int threads;
   gboolean json;
 } DenoiseOptions;
 
 typedef struct
 {
   GTimer *timer;
-  double  shown; /* seconds at which the bar was drawn last */
+  double shown; /* seconds at which the bar was drawn last */
 } ProgressBar;
 
 #define BAR_WIDTH 40
@@ -95,9 +95,9 @@ typedef struct
 static void
 draw_progress (double fraction, gpointer data)
 {
-  ProgressBar *bar     = data;
+  ProgressBar *bar = data;
   const double seconds = g_timer_elapsed (bar->timer, NULL);
-  const int    full    = fraction * BAR_WIDTH;
+  const int full = fraction * BAR_WIDTH;
 
   if (seconds < bar->shown + 0.1 && fraction < 1)
     return;
@@ -133,11 +133,11 @@ static void
 report (const DenoiseOptions *options, GeglBuffer *photo, const GwNoise *noise, const GwModel *model,
         const GwDenoised *result, double seconds)
 {
-  const int    width = gegl_buffer_get_width (photo), height = gegl_buffer_get_height (photo);
-  const int    channels   = gw_photo_channels (photo);
-  const double levels     = gw_noise_to_levels (noise, channels);
+  const int width = gegl_buffer_get_width (photo), height = gegl_buffer_get_height (photo);
+  const int channels = gw_photo_channels (photo);
+  const double levels = gw_noise_to_levels (noise, channels);
   const double megapixels = 1e-6 * width * height;
-  const double psnr       = -10 * log10 (result->mean_variance);
+  const double psnr = -10 * log10 (result->mean_variance);
 
   if (options->json)
     {
@@ -160,53 +160,57 @@ report (const DenoiseOptions *options, GeglBuffer *photo, const GwNoise *noise, 
     }
   else
     {
-      g_print (options->noise_levels < 0 ? _ ("Noise: %.2f levels (estimated)\n") : _ ("Noise: %.2f levels\n"), levels);
+      g_print (options->noise_levels < 0 ? _ ("Noise: %.2f levels (estimated)\n")
+                                         : _ ("Noise: %.2f levels\n"),
+               levels);
       g_print (_ ("Uncertainty left: %.2f levels (%.2f dB)\n"), 255 * result->mean_sd, psnr);
-      g_print (_ ("%d × %d pixels in %.2f s, %.2f megapixels per second\n"), width, height, seconds, megapixels / seconds);
+      g_print (_ ("%d × %d pixels in %.2f s, %.2f megapixels per second\n"), width, height, seconds,
+               megapixels / seconds);
     }
 }
 
 static gboolean
 denoise (const DenoiseOptions *options, GError **error)
 {
-  g_autoptr (GTimer) timer           = g_timer_new ();
-  g_autoptr (GwModel) model          = NULL;
-  g_autoptr (GeglBuffer) photo       = NULL;
-  g_autoptr (GObject) metadata       = NULL;
-  g_auto (GwDenoised) result         = { 0 };
-  ProgressBar bar                    = { timer, 0 };
-  GwRun       run                    = { .threads = options->threads };
-  GwMap       map = ! options->uncertainty ? GW_MAP_NONE : gw_photo_file_is_numeric (options->uncertainty) ? GW_MAP_CHANNELS
-                                                                                                       : GW_MAP_COLOUR;
-  GwNoise     noise;
-  double      seconds;
+  g_autoptr (GTimer) timer = g_timer_new ();
+  g_autoptr (GwModel) model = NULL;
+  g_autoptr (GeglBuffer) photo = NULL;
+  g_autoptr (GObject) metadata = NULL;
+  g_auto (GwDenoised) result = { 0 };
+  ProgressBar bar = { timer, 0 };
+  GwRun run = { .threads = options->threads };
+  GwMap map = !options->uncertainty                             ? GW_MAP_NONE
+              : gw_photo_file_is_numeric (options->uncertainty) ? GW_MAP_CHANNELS
+                                                                : GW_MAP_COLOUR;
+  GwNoise noise;
+  double seconds;
 
-  if (! gw_photo_file_can_save (options->out, error)
-      || (options->uncertainty && ! gw_photo_file_can_save (options->uncertainty, error)))
+  if (!gw_photo_file_can_save (options->out, error)
+      || (options->uncertainty && !gw_photo_file_can_save (options->uncertainty, error)))
     return FALSE;
-  if (! (model = gw_models_load (options->model, error)))
+  if (!(model = gw_models_load (options->model, error)))
     return FALSE;
-  if (! (photo = gw_photo_file_load (options->in, &metadata, error)) || ! gw_photo_check (photo, error))
+  if (!(photo = gw_photo_file_load (options->in, &metadata, error)) || !gw_photo_check (photo, error))
     return FALSE;
 
   g_timer_start (timer);
   if (options->noise_levels >= 0)
     noise = gw_noise_from_levels (options->noise_levels);
-  else if (! gw_photo_estimate (photo, &noise, NULL, error))
+  else if (!gw_photo_estimate (photo, &noise, NULL, error))
     return FALSE;
 
   if (isatty (STDERR_FILENO))
     {
-      run.progress      = draw_progress;
+      run.progress = draw_progress;
       run.progress_data = &bar;
     }
-  if (! gw_photo_denoise (photo, NULL, model, &noise, map, &run, &result, error))
+  if (!gw_photo_denoise (photo, NULL, model, &noise, map, &run, &result, error))
     return FALSE;
   seconds = g_timer_elapsed (timer, NULL);
 
-  if (! gw_photo_file_save (result.denoised, options->out, metadata, options->in, error))
+  if (!gw_photo_file_save (result.denoised, options->out, metadata, options->in, error))
     return FALSE;
-  if (options->uncertainty && ! save_uncertainty (options->uncertainty, result.sd, error))
+  if (options->uncertainty && !save_uncertainty (options->uncertainty, result.sd, error))
     return FALSE;
 
   report (options, photo, &noise, model, &result, seconds);
@@ -217,48 +221,56 @@ denoise (const DenoiseOptions *options, GError **error)
 static int
 denoise_main (int argc, char **argv)
 {
-  DenoiseOptions   options = { .noise_levels = -1 };
-  g_autofree char *noise   = NULL;
-  g_auto (GStrv) files     = NULL;
-  g_autofree char *uncertainty         = NULL;
-  g_autofree char *model               = g_strdup (GW_DEFAULT_MODEL);
-  g_autoptr (GOptionContext) context   = g_option_context_new (_ ("IN OUT"));
-  GError            *error             = NULL;
-  const GOptionEntry entries[]         = {
-    { "noise", 'n', 0, G_OPTION_ARG_STRING, &noise, _ ("Noise level: standard deviation in 8-bit levels, 0 to 100 (default: estimated from the photo)"), _ ("SIGMA") },
-    { "uncertainty", 'u', 0, G_OPTION_ARG_FILENAME, &uncertainty, _ ("Write the posterior standard deviation: .tif or .exr as 32-bit numbers (1 = white), .png, .jpg or .webp as a picture with its scale"), _ ("FILE") },
-    { "model", 'm', 0, G_OPTION_ARG_FILENAME, &model, _ ("Model, by name or as a .safetensors file (default: best)"), _ ("NAME|FILE") },
-    { "threads", 't', 0, G_OPTION_ARG_INT, &options.threads, _ ("Threads (default: one for each processor)"), _ ("N") },
+  DenoiseOptions options = { .noise_levels = -1 };
+  g_autofree char *noise = NULL;
+  g_auto (GStrv) files = NULL;
+  g_autofree char *uncertainty = NULL;
+  g_autofree char *model = g_strdup (GW_DEFAULT_MODEL);
+  g_autoptr (GOptionContext) context = g_option_context_new (_ ("IN OUT"));
+  GError *error = NULL;
+  const GOptionEntry entries[] = {
+    { "noise", 'n', 0, G_OPTION_ARG_STRING, &noise,
+      _ ("Noise level: standard deviation in 8-bit levels, 0 to 100 (default: estimated from the photo)"),
+      _ ("SIGMA") },
+    { "uncertainty", 'u', 0, G_OPTION_ARG_FILENAME, &uncertainty,
+      _ ("Write the posterior standard deviation: .tif or .exr as 32-bit numbers (1 = white), .png, .jpg or "
+         ".webp as a picture with its scale"),
+      _ ("FILE") },
+    { "model", 'm', 0, G_OPTION_ARG_FILENAME, &model,
+      _ ("Model, by name or as a .safetensors file (default: best)"), _ ("NAME|FILE") },
+    { "threads", 't', 0, G_OPTION_ARG_INT, &options.threads, _ ("Threads (default: one for each processor)"),
+      _ ("N") },
     { "json", 0, 0, G_OPTION_ARG_NONE, &options.json, _ ("Print the result's figures as JSON"), NULL },
     { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &files, NULL, NULL },
     { NULL }
   };
 
-  g_option_context_set_summary (context, _ ("Denoises the photo IN, writes it to OUT, and tells where it can be trusted."));
+  g_option_context_set_summary (
+      context, _ ("Denoises the photo IN, writes it to OUT, and tells where it can be trusted."));
   g_option_context_add_main_entries (context, entries, GETTEXT_PACKAGE);
-  if (! g_option_context_parse (context, &argc, &argv, &error))
+  if (!g_option_context_parse (context, &argc, &argv, &error))
     {
       g_autoptr (GError) owned = error;
 
       return wrong_use (error->message);
     }
-  if (! files || g_strv_length (files) != 2)
+  if (!files || g_strv_length (files) != 2)
     return wrong_use (_ ("“denoise” takes two files, IN and OUT."));
   if (noise)
     {
       char *end;
 
       options.noise_levels = g_ascii_strtod (noise, &end);
-      if (*end || end == noise || ! (options.noise_levels >= 0 && options.noise_levels <= 100))
+      if (*end || end == noise || !(options.noise_levels >= 0 && options.noise_levels <= 100))
         return wrong_use (_ ("The noise level must be a number from 0 to 100."));
     }
   if (options.threads < 0 || options.threads > 1024)
     return wrong_use (_ ("The number of threads must be from 1 to 1024."));
 
-  options.in          = files[0];
-  options.out         = files[1];
+  options.in = files[0];
+  options.out = files[1];
   options.uncertainty = uncertainty;
-  options.model       = model;
+  options.model = model;
 
   return denoise (&options, &error) ? EXIT_SUCCESS : fail (error);
 }
@@ -286,7 +298,7 @@ print_card (const GwModelCard *card, gboolean json)
   for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
     {
       add_text (builder, texts[i].name, texts[i].value);
-      if (! json)
+      if (!json)
         g_print ("%s: %s\n", texts[i].label, texts[i].value);
     }
   add_int (builder, "parameters", card->parameters);
@@ -297,27 +309,26 @@ print_card (const GwModelCard *card, gboolean json)
   if (json)
     print_json (builder);
   else
-    g_print (_ ("Parameters: %lld\nMultiply-adds per pixel: %.0f\nRadius: %d pixels\n"), (long long) card->parameters,
-             card->multiply_adds_per_pixel, card->radius);
+    g_print (_ ("Parameters: %lld\nMultiply-adds per pixel: %.0f\nRadius: %d pixels\n"),
+             (long long) card->parameters, card->multiply_adds_per_pixel, card->radius);
 }
 
 static int
 info_main (int argc, char **argv)
 {
-  gboolean json                      = FALSE;
-  g_auto (GStrv) names               = NULL;
+  gboolean json = FALSE;
+  g_auto (GStrv) names = NULL;
   g_autoptr (GOptionContext) context = g_option_context_new (_ ("[MODEL]"));
-  g_autoptr (GwModel) model          = NULL;
-  GError            *error           = NULL;
-  const GOptionEntry entries[]       = {
-    { "json", 0, 0, G_OPTION_ARG_NONE, &json, _ ("Print the card as JSON"), NULL },
-    { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &names, NULL, NULL },
-    { NULL }
-  };
+  g_autoptr (GwModel) model = NULL;
+  GError *error = NULL;
+  const GOptionEntry entries[]
+      = { { "json", 0, 0, G_OPTION_ARG_NONE, &json, _ ("Print the card as JSON"), NULL },
+          { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &names, NULL, NULL },
+          { NULL } };
 
   g_option_context_set_summary (context, _ ("Prints what a model says of itself."));
   g_option_context_add_main_entries (context, entries, GETTEXT_PACKAGE);
-  if (! g_option_context_parse (context, &argc, &argv, &error))
+  if (!g_option_context_parse (context, &argc, &argv, &error))
     {
       g_autoptr (GError) owned = error;
 
@@ -326,7 +337,7 @@ info_main (int argc, char **argv)
   if (names && g_strv_length (names) > 1)
     return wrong_use (_ ("“info” takes one model at most."));
 
-  if (! (model = gw_models_load (names ? names[0] : GW_DEFAULT_MODEL, &error)))
+  if (!(model = gw_models_load (names ? names[0] : GW_DEFAULT_MODEL, &error)))
     return fail (error);
   print_card (gw_model_get_card (model), json);
 
@@ -338,10 +349,12 @@ info_main (int argc, char **argv)
 static void
 print_help (void)
 {
-  g_print ("%s\n\n  grainwise denoise %s\n      [--noise %s] [--uncertainty %s] [--model %s] [--threads %s] [--json]\n"
+  g_print ("%s\n\n  grainwise denoise %s\n      [--noise %s] [--uncertainty %s] [--model %s] [--threads %s] "
+           "[--json]\n"
            "  grainwise info %s [--json]\n  grainwise --version\n\n%s\n",
-           _ ("Denoises photos, and tells where the result can be trusted."), _ ("IN OUT"), _ ("SIGMA"), _ ("FILE"),
-           _ ("NAME|FILE"), _ ("N"), _ ("[MODEL]"), _ ("“grainwise COMMAND --help” explains a command."));
+           _ ("Denoises photos, and tells where the result can be trusted."), _ ("IN OUT"), _ ("SIGMA"),
+           _ ("FILE"), _ ("NAME|FILE"), _ ("N"), _ ("[MODEL]"),
+           _ ("“grainwise COMMAND --help” explains a command."));
 }
 
 int
@@ -351,9 +364,9 @@ main (int argc, char **argv)
   {
     const char *name;
     int (*run) (int argc, char **argv);
-  } commands[]      = { { "denoise", denoise_main }, { "info", info_main } };
+  } commands[] = { { "denoise", denoise_main }, { "info", info_main } };
   const char *first = argc > 1 ? argv[1] : "";
-  int         status;
+  int status;
 
   setlocale (LC_ALL, "");
   bindtextdomain (GETTEXT_PACKAGE, GRAINWISE_DIR "/locale");

@@ -13,19 +13,19 @@
 
 typedef struct
 {
-  GObject     *config;
-  GeglBuffer  *photo;
-  GwNoise      estimate; /* of the whole photo */
-  GHashTable  *models;   /* name -> GwModel; kept until the end, since a preview may still run with an old one */
+  GObject *config;
+  GeglBuffer *photo;
+  GwNoise estimate;   /* of the whole photo */
+  GHashTable *models; /* name -> GwModel; kept until the end, since a preview may still run with an old one */
 
   GtkWidget *preview;
-  GtkWidget *status;   /* one line below the preview */
+  GtkWidget *status;    /* one line below the preview */
   GtkWidget *automatic; /* "estimate" */
   GtkWidget *level;
-  double     manual;   /* level to return to when "estimate" is switched off */
+  double manual; /* level to return to when "estimate" is switched off */
 
   GCancellable *cancellable; /* of the newest preview */
-  int           running;     /* previews that have not come back */
+  int running;               /* previews that have not come back */
 } Dialog;
 
 /* ---- Preview --------------------------------------------------------------------------------------------- */
@@ -33,11 +33,11 @@ typedef struct
 /* One preview: computed from a private copy, because libgimp must not be used from two threads. */
 typedef struct
 {
-  GeglBuffer    *photo;
-  GeglRectangle  region;
+  GeglBuffer *photo;
+  GeglRectangle region;
   const GwModel *model;
-  GwNoise        noise;
-  GwDenoised     result;
+  GwNoise noise;
+  GwDenoised result;
 } Request;
 
 static void
@@ -53,12 +53,12 @@ request_free (gpointer data)
 static void
 compute (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
 {
-  Request    *request = task_data;
-  const GwRun run     = { .threads = gimp_get_num_processors (), .cancellable = cancellable };
-  GError     *error   = NULL;
+  Request *request = task_data;
+  const GwRun run = { .threads = gimp_get_num_processors (), .cancellable = cancellable };
+  GError *error = NULL;
 
-  if (gw_photo_denoise (request->photo, &request->region, request->model, &request->noise, GW_MAP_COLOUR, &run,
-                        &request->result, &error))
+  if (gw_photo_denoise (request->photo, &request->region, request->model, &request->noise, GW_MAP_COLOUR,
+                        &run, &request->result, &error))
     g_task_return_boolean (task, TRUE);
   else
     g_task_return_error (task, error);
@@ -68,14 +68,15 @@ compute (GTask *task, gpointer source, gpointer task_data, GCancellable *cancell
 static void
 draw_photo (GtkWidget *preview, GeglBuffer *buffer)
 {
-  const Babl  *space  = babl_format_get_space (gegl_buffer_get_format (buffer));
-  const int    grey   = gw_photo_channels (buffer) == 1;
-  const int    alpha  = babl_format_has_alpha (gegl_buffer_get_format (buffer));
-  const char  *name   = grey ? (alpha ? "Y'A u8" : "Y' u8") : (alpha ? "R'G'B'A u8" : "R'G'B' u8");
-  const int    stride = gegl_buffer_get_width (buffer) * ((grey ? 1 : 3) + alpha);
+  const Babl *space = babl_format_get_space (gegl_buffer_get_format (buffer));
+  const int grey = gw_photo_channels (buffer) == 1;
+  const int alpha = babl_format_has_alpha (gegl_buffer_get_format (buffer));
+  const char *name = grey ? (alpha ? "Y'A u8" : "Y' u8") : (alpha ? "R'G'B'A u8" : "R'G'B' u8");
+  const int stride = gegl_buffer_get_width (buffer) * ((grey ? 1 : 3) + alpha);
   g_autofree guchar *bytes = g_malloc ((gsize) stride * gegl_buffer_get_height (buffer));
 
-  gegl_buffer_get (buffer, NULL, 1.0, babl_format_with_space (name, space), bytes, GEGL_AUTO_ROWSTRIDE, GEGL_ABYSS_NONE);
+  gegl_buffer_get (buffer, NULL, 1.0, babl_format_with_space (name, space), bytes, GEGL_AUTO_ROWSTRIDE,
+                   GEGL_ABYSS_NONE);
   gimp_preview_draw_buffer (GIMP_PREVIEW (preview), bytes, stride);
 }
 
@@ -83,11 +84,11 @@ draw_photo (GtkWidget *preview, GeglBuffer *buffer)
 static void
 draw_uncertainty (GtkWidget *preview, const Request *request, double white)
 {
-  const int   width = request->region.width, height = request->region.height;
-  const Babl *format     = gegl_buffer_get_format (request->result.denoised);
-  const int   components = babl_format_get_n_components (format);
-  const int   alpha      = babl_format_has_alpha (format);
-  g_autofree float  *sd    = g_new (float, (gsize) width *height);
+  const int width = request->region.width, height = request->region.height;
+  const Babl *format = gegl_buffer_get_format (request->result.denoised);
+  const int components = babl_format_get_n_components (format);
+  const int alpha = babl_format_has_alpha (format);
+  g_autofree float *sd = g_new (float, (gsize) width *height);
   g_autofree guchar *bytes = g_malloc ((gsize) width * height * components);
 
   gegl_buffer_get (request->result.sd, NULL, 1.0, NULL, sd, GEGL_AUTO_ROWSTRIDE, GEGL_ABYSS_NONE);
@@ -103,17 +104,17 @@ draw_uncertainty (GtkWidget *preview, const Request *request, double white)
 static void
 show_preview (GObject *source, GAsyncResult *async, gpointer data)
 {
-  Dialog  *dialog          = data;
-  Request *request         = g_task_get_task_data (G_TASK (async));
+  Dialog *dialog = data;
+  Request *request = g_task_get_task_data (G_TASK (async));
   g_autoptr (GError) error = NULL;
-  g_autofree char *text    = NULL;
-  g_autofree char *view    = NULL;
-  double   white;
+  g_autofree char *text = NULL;
+  g_autofree char *view = NULL;
+  double white;
 
   dialog->running--;
-  if (! g_task_propagate_boolean (G_TASK (async), &error))
+  if (!g_task_propagate_boolean (G_TASK (async), &error))
     {
-      if (! g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+      if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
         gtk_label_set_text (GTK_LABEL (dialog->status), error->message);
       return;
     }
@@ -142,11 +143,11 @@ static const GwModel *
 chosen_model (Dialog *dialog, GError **error)
 {
   g_autofree char *name = NULL;
-  GwModel         *model;
+  GwModel *model;
 
   g_object_get (dialog->config, "model", &name, NULL);
   model = g_hash_table_lookup (dialog->models, name);
-  if (! model && (model = gw_models_load (name, error)))
+  if (!model && (model = gw_models_load (name, error)))
     g_hash_table_insert (dialog->models, g_steal_pointer (&name), model);
 
   return model;
@@ -166,28 +167,29 @@ static void
 update_preview (GimpPreview *preview, Dialog *dialog)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (GTask) task   = NULL;
-  g_autofree char *view    = NULL;
-  const GwModel   *model   = chosen_model (dialog, &error);
-  Request         *request;
-  GeglRectangle    extent;
+  g_autoptr (GTask) task = NULL;
+  g_autofree char *view = NULL;
+  const GwModel *model = chosen_model (dialog, &error);
+  Request *request;
+  GeglRectangle extent;
 
   g_cancellable_cancel (dialog->cancellable);
   g_clear_object (&dialog->cancellable);
-  if (! model)
+  if (!model)
     {
       gtk_label_set_text (GTK_LABEL (dialog->status), error->message);
       return;
     }
 
-  request        = g_new0 (Request, 1);
+  request = g_new0 (Request, 1);
   request->model = model;
   request->noise = chosen_noise (dialog);
   gimp_preview_get_position (preview, &request->region.x, &request->region.y);
   gimp_preview_get_size (preview, &request->region.width, &request->region.height);
   g_object_get (dialog->config, "view", &view, NULL);
 
-  extent         = g_str_equal (view, "noisy") ? request->region : gw_photo_extent (dialog->photo, &request->region, model);
+  extent = g_str_equal (view, "noisy") ? request->region
+                                       : gw_photo_extent (dialog->photo, &request->region, model);
   request->photo = gegl_buffer_new (&extent, gegl_buffer_get_format (dialog->photo));
   gegl_buffer_copy (dialog->photo, &extent, GEGL_ABYSS_NONE, request->photo, &extent);
 
@@ -199,7 +201,7 @@ update_preview (GimpPreview *preview, Dialog *dialog)
       return;
     }
   dialog->cancellable = g_cancellable_new ();
-  task                = g_task_new (NULL, dialog->cancellable, show_preview, dialog);
+  task = g_task_new (NULL, dialog->cancellable, show_preview, dialog);
   g_task_set_task_data (task, request, request_free);
   gtk_label_set_text (GTK_LABEL (dialog->status), _ ("Denoising…"));
   dialog->running++;
@@ -213,7 +215,7 @@ static void
 automatic_toggled (GtkToggleButton *button, Dialog *dialog)
 {
   const gboolean automatic = gtk_toggle_button_get_active (button);
-  double         level;
+  double level;
 
   g_object_get (dialog->config, "noise-level", &level, NULL);
   if (automatic && level > 0)
@@ -235,16 +237,17 @@ level_changed (GObject *config, GParamSpec *pspec, Dialog *dialog)
 static void
 add_noise_widgets (Dialog *dialog, GimpProcedureDialog *gimp_dialog, GtkBox *box)
 {
-  const double     estimated = gw_noise_to_levels (&dialog->estimate, gw_photo_channels (dialog->photo));
-  g_autofree char *label     = g_strdup_printf (_ ("_Estimate the noise from the photo: %.1f levels"), estimated);
-  GtkWidget       *spin;
+  const double estimated = gw_noise_to_levels (&dialog->estimate, gw_photo_channels (dialog->photo));
+  g_autofree char *label = g_strdup_printf (_ ("_Estimate the noise from the photo: %.1f levels"), estimated);
+  GtkWidget *spin;
 
-  dialog->manual    = CLAMP (round (10 * estimated) / 10, 0.5, 100);
+  dialog->manual = CLAMP (round (10 * estimated) / 10, 0.5, 100);
   dialog->automatic = gtk_check_button_new_with_mnemonic (label);
-  gtk_widget_set_tooltip_text (dialog->automatic, _ ("Measures the noise in the finest detail of the whole layer. "
-                                                     "Switch it off to set the level by hand."));
+  gtk_widget_set_tooltip_text (dialog->automatic,
+                               _ ("Measures the noise in the finest detail of the whole layer. "
+                                  "Switch it off to set the level by hand."));
   dialog->level = gimp_procedure_dialog_get_scale_entry (gimp_dialog, "noise-level", 1.0);
-  spin          = gimp_label_spin_get_spin_button (GIMP_LABEL_SPIN (dialog->level));
+  spin = gimp_label_spin_get_spin_button (GIMP_LABEL_SPIN (dialog->level));
   atk_object_set_name (gtk_widget_get_accessible (spin), _ ("Noise level"));
 
   gtk_box_pack_start (box, dialog->automatic, FALSE, FALSE, 0);
@@ -266,7 +269,7 @@ add_model_widget (Dialog *dialog, GtkBox *box)
   if (g_strv_length (names) < 2)
     return;
 
-  row   = gtk_box_new (GTK_ORIENTATION_HORIZONTAL, 6);
+  row = gtk_box_new (GTK_ORIENTATION_HORIZONTAL, 6);
   label = gtk_label_new_with_mnemonic (_ ("_Model:"));
   combo = gtk_combo_box_text_new ();
   for (char **name = names; *name; name++)
@@ -275,7 +278,8 @@ add_model_widget (Dialog *dialog, GtkBox *box)
   gtk_box_pack_start (GTK_BOX (row), label, FALSE, FALSE, 0);
   gtk_box_pack_start (GTK_BOX (row), combo, TRUE, TRUE, 0);
   gtk_box_pack_start (box, row, FALSE, FALSE, 0);
-  g_object_bind_property (dialog->config, "model", combo, "active-id", G_BINDING_BIDIRECTIONAL | G_BINDING_SYNC_CREATE);
+  g_object_bind_property (dialog->config, "model", combo, "active-id",
+                          G_BINDING_BIDIRECTIONAL | G_BINDING_SYNC_CREATE);
 }
 
 static void
@@ -284,7 +288,7 @@ add_preview (Dialog *dialog, GimpProcedureDialog *gimp_dialog, GimpDrawable *dra
   GtkCssProvider *css = gtk_css_provider_new ();
 
   dialog->preview = gimp_procedure_dialog_get_drawable_preview (gimp_dialog, "preview", drawable);
-  dialog->status  = gtk_label_new ("");
+  dialog->status = gtk_label_new ("");
 
   /* The stock size is 200; a size request is undone when the style changes, the style property is not. */
   gtk_css_provider_load_from_data (css, "* { -GimpPreview-size: " PREVIEW_SIZE "; }", -1, NULL);
@@ -307,17 +311,18 @@ static void
 fill (Dialog *dialog, GimpProcedureDialog *gimp_dialog, GimpDrawable *drawable)
 {
   static const char *choices[] = { "view", "output", "uncertainty" };
-  GtkBox    *columns           = GTK_BOX (gtk_box_new (GTK_ORIENTATION_HORIZONTAL, 18));
-  GtkBox    *left              = GTK_BOX (gtk_box_new (GTK_ORIENTATION_VERTICAL, 6));
-  GtkBox    *right             = GTK_BOX (gtk_box_new (GTK_ORIENTATION_VERTICAL, 12));
-  GtkWidget *explanation       = gtk_label_new (
-    _ ("The uncertainty layer shows how far the true colour may lie from the denoised one: dark where the result "
-       "can be trusted, light where detail was lost in the noise."));
+  GtkBox *columns = GTK_BOX (gtk_box_new (GTK_ORIENTATION_HORIZONTAL, 18));
+  GtkBox *left = GTK_BOX (gtk_box_new (GTK_ORIENTATION_VERTICAL, 6));
+  GtkBox *right = GTK_BOX (gtk_box_new (GTK_ORIENTATION_VERTICAL, 12));
+  GtkWidget *explanation = gtk_label_new (_ ("The uncertainty layer shows how far the true colour may lie "
+                                             "from the denoised one: dark where the result "
+                                             "can be trusted, light where detail was lost in the noise."));
 
   add_preview (dialog, gimp_dialog, drawable, left);
   add_noise_widgets (dialog, gimp_dialog, right);
   for (guint i = 0; i < G_N_ELEMENTS (choices); i++)
-    gtk_box_pack_start (right, gimp_procedure_dialog_get_widget (gimp_dialog, choices[i], G_TYPE_NONE), FALSE, FALSE, 0);
+    gtk_box_pack_start (right, gimp_procedure_dialog_get_widget (gimp_dialog, choices[i], G_TYPE_NONE), FALSE,
+                        FALSE, 0);
   add_model_widget (dialog, right);
   gtk_label_set_line_wrap (GTK_LABEL (explanation), TRUE);
   gtk_label_set_max_width_chars (GTK_LABEL (explanation), 36);
@@ -327,27 +332,29 @@ fill (Dialog *dialog, GimpProcedureDialog *gimp_dialog, GimpDrawable *drawable)
   gtk_box_pack_start (columns, GTK_WIDGET (left), TRUE, TRUE, 0);
   gtk_box_pack_start (columns, GTK_WIDGET (right), FALSE, FALSE, 0);
   gtk_container_set_border_width (GTK_CONTAINER (columns), 12);
-  gtk_box_pack_start (GTK_BOX (gtk_dialog_get_content_area (GTK_DIALOG (gimp_dialog))), GTK_WIDGET (columns), TRUE, TRUE,
-                      0);
+  gtk_box_pack_start (GTK_BOX (gtk_dialog_get_content_area (GTK_DIALOG (gimp_dialog))), GTK_WIDGET (columns),
+                      TRUE, TRUE, 0);
   gtk_widget_show_all (GTK_WIDGET (columns));
 }
 
 gboolean
 gw_dialog_run (GimpProcedure *procedure, GimpProcedureConfig *config, GimpDrawable *drawable)
 {
-  Dialog     dialog = { .config = G_OBJECT (config) };
+  Dialog dialog = { .config = G_OBJECT (config) };
   GtkWidget *gimp_dialog;
-  gulong     handler;
-  gboolean   ok;
+  gulong handler;
+  gboolean ok;
 
   gimp_ui_init (GW_DIALOG_ROLE);
 
-  dialog.photo  = gimp_drawable_get_buffer (drawable);
+  dialog.photo = gimp_drawable_get_buffer (drawable);
   dialog.models = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) gw_model_free);
-  gw_photo_estimate (dialog.photo, &dialog.estimate, NULL, NULL); /* without it the level is 0, and the run says why */
+  gw_photo_estimate (dialog.photo, &dialog.estimate, NULL,
+                     NULL); /* without it the level is 0, and the run says why */
 
   gimp_dialog = gimp_procedure_dialog_new (procedure, config, _ ("Denoise with Confidence"));
-  gimp_dialog_set_alternative_button_order (GTK_DIALOG (gimp_dialog), GTK_RESPONSE_OK, GTK_RESPONSE_CANCEL, -1);
+  gimp_dialog_set_alternative_button_order (GTK_DIALOG (gimp_dialog), GTK_RESPONSE_OK, GTK_RESPONSE_CANCEL,
+                                            -1);
   gimp_window_set_transient (GTK_WINDOW (gimp_dialog));
   fill (&dialog, GIMP_PROCEDURE_DIALOG (gimp_dialog), drawable);
   handler = g_signal_connect_swapped (config, "notify", G_CALLBACK (gimp_preview_invalidate), dialog.preview);

@@ -49,17 +49,17 @@ static const Format *
 format_by_content (const char *path, GError **error)
 {
   g_autofree char *shown = g_filename_display_name (path);
-  g_autofree char *type  = NULL;
-  guchar           start[64];
-  gsize            length;
-  FILE            *file;
+  g_autofree char *type = NULL;
+  guchar start[64];
+  gsize length;
+  FILE *file;
 
-  if (g_file_test (path, G_FILE_TEST_IS_DIR) || ! (file = g_fopen (path, "rb")))
+  if (g_file_test (path, G_FILE_TEST_IS_DIR) || !(file = g_fopen (path, "rb")))
     {
       const int number = g_file_test (path, G_FILE_TEST_IS_DIR) ? EISDIR : errno;
 
-      g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (number), _ ("“%s” cannot be opened: %s"), shown,
-                   g_strerror (number));
+      g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (number), _ ("“%s” cannot be opened: %s"),
+                   shown, g_strerror (number));
       return NULL;
     }
   length = fread (start, 1, sizeof (start), file);
@@ -75,7 +75,8 @@ format_by_content (const char *path, GError **error)
       if (g_content_type_equals (type, wanted))
         return &formats[i];
     }
-  g_set_error (error, GW_ERROR, GW_ERROR_PHOTO, _ ("“%s” is no PNG, JPEG, TIFF, WebP or OpenEXR photo."), shown);
+  g_set_error (error, GW_ERROR, GW_ERROR_PHOTO, _ ("“%s” is no PNG, JPEG, TIFF, WebP or OpenEXR photo."),
+               shown);
 
   return NULL;
 }
@@ -85,7 +86,7 @@ format_by_content (const char *path, GError **error)
 /* GEGL's loaders and savers tell of trouble by log messages only; the first one says what it was. */
 typedef struct
 {
-  char    *first;
+  char *first;
   GLogFunc before;
 } Messages;
 
@@ -94,14 +95,14 @@ note_message (const char *domain, GLogLevelFlags level, const char *message, gpo
 {
   Messages *messages = data;
 
-  if ((level & (G_LOG_LEVEL_WARNING | G_LOG_LEVEL_CRITICAL)) && ! messages->first)
+  if ((level & (G_LOG_LEVEL_WARNING | G_LOG_LEVEL_CRITICAL)) && !messages->first)
     messages->first = g_strchomp (g_strdup (message));
 }
 
 static void
 messages_begin (Messages *messages)
 {
-  messages->first  = NULL;
+  messages->first = NULL;
   messages->before = g_log_set_default_handler (note_message, messages);
 }
 
@@ -131,10 +132,10 @@ static gboolean
 check_jpeg_end (const char *path, GError **error)
 {
   g_autofree guchar *bytes = NULL;
-  gsize              length, at = 2;
-  int                marker = 0;
+  gsize length, at = 2;
+  int marker = 0;
 
-  if (! g_file_get_contents (path, (char **) &bytes, &length, error))
+  if (!g_file_get_contents (path, (char **) &bytes, &length, error))
     return FALSE;
 
   /* Segments up to the start of the scan, then anything up to the end of the image. */
@@ -143,13 +144,14 @@ check_jpeg_end (const char *path, GError **error)
       marker = bytes[at + 1];
       at += marker == 0xff ? 1 : 2 + (bytes[at + 2] << 8 | bytes[at + 3]);
     }
-  while (at + 2 <= length && ! (bytes[at] == 0xff && bytes[at + 1] == 0xd9))
+  while (at + 2 <= length && !(bytes[at] == 0xff && bytes[at + 1] == 0xd9))
     at++;
   if (at + 2 > length)
     {
       g_autofree char *shown = g_filename_display_name (path);
 
-      g_set_error (error, GW_ERROR, GW_ERROR_PHOTO, _ ("“%s” is truncated: the file ends before its picture does."), shown);
+      g_set_error (error, GW_ERROR, GW_ERROR_PHOTO,
+                   _ ("“%s” is truncated: the file ends before its picture does."), shown);
       return FALSE;
     }
   return TRUE;
@@ -160,27 +162,28 @@ check_jpeg_end (const char *path, GError **error)
 GeglBuffer *
 gw_photo_file_load (const char *path, GObject **metadata, GError **error)
 {
-  const Format *format       = format_by_content (path, error);
-  g_autofree char *shown     = g_filename_display_name (path);
+  const Format *format = format_by_content (path, error);
+  g_autofree char *shown = g_filename_display_name (path);
   g_auto (Messages) messages = { 0 };
   g_autoptr (GeglNode) graph = NULL;
   g_autoptr (GeglBuffer) buffer = NULL;
   GeglNode *load, *sink;
 
-  if (! format || (g_str_equal (format->type, "image/jpeg") && ! check_jpeg_end (path, error)))
+  if (!format || (g_str_equal (format->type, "image/jpeg") && !check_jpeg_end (path, error)))
     return NULL;
 
   messages_begin (&messages);
-  graph     = gegl_node_new ();
+  graph = gegl_node_new ();
   *metadata = G_OBJECT (gegl_metadata_hash_new ());
-  load      = gegl_node_new_child (graph, "operation", format->loader, "path", path, NULL);
-  sink      = gegl_node_new_child (graph, "operation", "gegl:buffer-sink", "buffer", &buffer, "format", NULL, NULL);
+  load = gegl_node_new_child (graph, "operation", format->loader, "path", path, NULL);
+  sink
+      = gegl_node_new_child (graph, "operation", "gegl:buffer-sink", "buffer", &buffer, "format", NULL, NULL);
   set_metadata (load, format->loader, *metadata);
   gegl_node_link (load, sink);
   gegl_node_process (sink);
   messages_end (&messages);
 
-  if (! buffer || gegl_buffer_get_width (buffer) < 1 || gegl_buffer_get_height (buffer) < 1 || messages.first)
+  if (!buffer || gegl_buffer_get_width (buffer) < 1 || gegl_buffer_get_height (buffer) < 1 || messages.first)
     {
       g_set_error (error, GW_ERROR, GW_ERROR_PHOTO, _ ("“%s” cannot be read: %s"), shown,
                    messages.first ? messages.first : _ ("it is damaged"));
@@ -203,21 +206,22 @@ gw_photo_file_is_numeric (const char *path)
 gboolean
 gw_photo_file_can_save (const char *path, GError **error)
 {
-  g_autofree char *shown  = g_filename_display_name (path);
+  g_autofree char *shown = g_filename_display_name (path);
   g_autofree char *folder = g_path_get_dirname (path);
 
-  if (! format_by_ending (path))
+  if (!format_by_ending (path))
     {
       g_set_error (error, GW_ERROR, GW_ERROR_PHOTO,
-                   _ ("The ending of “%s” is none that can be written; use .png, .jpg, .tif, .webp or .exr."), shown);
+                   _ ("The ending of “%s” is none that can be written; use .png, .jpg, .tif, .webp or .exr."),
+                   shown);
       return FALSE;
     }
   if (g_access (folder, W_OK) != 0 || g_file_test (path, G_FILE_TEST_IS_DIR))
     {
       const int number = g_file_test (path, G_FILE_TEST_IS_DIR) ? EISDIR : errno;
 
-      g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (number), _ ("“%s” cannot be written: %s"), shown,
-                   g_strerror (number));
+      g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (number), _ ("“%s” cannot be written: %s"),
+                   shown, g_strerror (number));
       return FALSE;
     }
   return TRUE;
@@ -229,20 +233,21 @@ copy_exif (const char *from, const char *to)
 {
   g_autoptr (GExiv2Metadata) metadata = gexiv2_metadata_new ();
 
-  if (! gexiv2_metadata_open_path (metadata, from, NULL))
+  if (!gexiv2_metadata_open_path (metadata, from, NULL))
     return;
-  if (gexiv2_metadata_has_exif (metadata) || gexiv2_metadata_has_iptc (metadata) || gexiv2_metadata_has_xmp (metadata))
+  if (gexiv2_metadata_has_exif (metadata) || gexiv2_metadata_has_iptc (metadata)
+      || gexiv2_metadata_has_xmp (metadata))
     gexiv2_metadata_save_file (metadata, to, NULL);
 }
 
 static void
 save (GeglBuffer *buffer, const Format *format, const char *path, GObject *metadata)
 {
-  const Babl *pixels         = gegl_buffer_get_format (buffer);
-  const gboolean eight_bits  = babl_format_get_type (pixels, 0) == babl_type ("u8");
+  const Babl *pixels = gegl_buffer_get_format (buffer);
+  const gboolean eight_bits = babl_format_get_type (pixels, 0) == babl_type ("u8");
   g_autoptr (GeglNode) graph = gegl_node_new ();
   GeglNode *source = gegl_node_new_child (graph, "operation", "gegl:buffer-source", "buffer", buffer, NULL);
-  GeglNode *save   = gegl_node_new_child (graph, "operation", format->saver, "path", path, NULL);
+  GeglNode *save = gegl_node_new_child (graph, "operation", format->saver, "path", path, NULL);
 
   if (g_str_equal (format->type, "image/png"))
     gegl_node_set (save, "bitdepth", eight_bits ? 8 : 16, NULL);
@@ -255,15 +260,16 @@ save (GeglBuffer *buffer, const Format *format, const char *path, GObject *metad
 }
 
 gboolean
-gw_photo_file_save (GeglBuffer *buffer, const char *path, GObject *metadata, const char *original, GError **error)
+gw_photo_file_save (GeglBuffer *buffer, const char *path, GObject *metadata, const char *original,
+                    GError **error)
 {
-  const Format *format        = format_by_ending (path);
-  g_autofree char *shown      = g_filename_display_name (path);
+  const Format *format = format_by_ending (path);
+  g_autofree char *shown = g_filename_display_name (path);
   g_autofree char *unfinished = NULL;
-  g_auto (Messages) messages  = { 0 };
+  g_auto (Messages) messages = { 0 };
   GStatBuf status;
 
-  if (! gw_photo_file_can_save (path, error))
+  if (!gw_photo_file_can_save (path, error))
     return FALSE;
 
   /* In the same folder, so that it can be renamed; with the ending, since some savers look at it. */
@@ -285,8 +291,8 @@ gw_photo_file_save (GeglBuffer *buffer, const char *path, GObject *metadata, con
       const int number = errno;
 
       g_unlink (unfinished);
-      g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (number), _ ("“%s” cannot be written: %s"), shown,
-                   g_strerror (number));
+      g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (number), _ ("“%s” cannot be written: %s"),
+                   shown, g_strerror (number));
       return FALSE;
     }
   return TRUE;
@@ -296,7 +302,7 @@ gboolean
 gw_photo_file_save_numbers (GeglBuffer *numbers, const char *path, GError **error)
 {
   const Format *format = format_by_ending (path);
-  const int     n      = babl_format_get_n_components (gegl_buffer_get_format (numbers));
+  const int n = babl_format_get_n_components (gegl_buffer_get_format (numbers));
 
   gegl_buffer_set_format (numbers, babl_format (n == 1 ? format->grey : format->rgb));
 

@@ -7,19 +7,19 @@
 
 typedef struct
 {
-  GeglBuffer   *photo;
+  GeglBuffer *photo;
   GeglRectangle extent; /* what the engine sees, in the buffer's coordinates */
   GeglRectangle region; /* what is wanted of it */
-  const Babl   *format; /* float, encoded, with the photo's alpha */
-  int           channels, components;
-  gboolean      holes;  /* there may be pixels that are no photo */
-  float        *pixels; /* rows in @format */
-  int           rows;   /* that @pixels has room for */
+  const Babl *format;   /* float, encoded, with the photo's alpha */
+  int channels, components;
+  gboolean holes; /* there may be pixels that are no photo */
+  float *pixels;  /* rows in @format */
+  int rows;       /* that @pixels has room for */
 
-  GwMap       map;
-  float      *map_rows;
+  GwMap map;
+  float *map_rows;
   GwDenoised *result;
-  gint64      counted;
+  gint64 counted;
 } View;
 
 static void
@@ -51,8 +51,8 @@ gw_photo_channels (GeglBuffer *photo)
 gboolean
 gw_photo_check (GeglBuffer *photo, GError **error)
 {
-  const Babl         *format = gegl_buffer_get_format (photo);
-  const BablModelFlag flags  = babl_get_model_flags (babl_format_get_model (format));
+  const Babl *format = gegl_buffer_get_format (photo);
+  const BablModelFlag flags = babl_get_model_flags (babl_format_get_model (format));
 
   if (babl_format_is_palette (format))
     {
@@ -60,11 +60,12 @@ gw_photo_check (GeglBuffer *photo, GError **error)
                    _ ("Indexed images have too few colours to be denoised; convert the image to RGB first."));
       return FALSE;
     }
-  if (! (flags & (BABL_MODEL_FLAG_RGB | BABL_MODEL_FLAG_GRAY)))
+  if (!(flags & (BABL_MODEL_FLAG_RGB | BABL_MODEL_FLAG_GRAY)))
     {
-      g_set_error (error, GW_ERROR, GW_ERROR_PHOTO,
-                   _ ("Only RGB and grey photos can be denoised, and this one is %s; convert it to RGB first."),
-                   babl_get_name (babl_format_get_model (format)));
+      g_set_error (
+          error, GW_ERROR, GW_ERROR_PHOTO,
+          _ ("Only RGB and grey photos can be denoised, and this one is %s; convert it to RGB first."),
+          babl_get_name (babl_format_get_model (format)));
       return FALSE;
     }
   if (gegl_buffer_get_width (photo) < 1 || gegl_buffer_get_height (photo) < 1)
@@ -81,12 +82,13 @@ static const Babl *
 working_format (GeglBuffer *photo)
 {
   const Babl *format = gegl_buffer_get_format (photo);
-  const Babl *space  = babl_format_get_space (format);
-  const Babl *curve  = NULL;
-  const int   grey   = gw_photo_channels (photo) == 1;
-  const int   alpha  = babl_format_has_alpha (format);
-  static const char *names[2][2][2] = { { { "R'G'B' float", "R'G'B'A float" }, { "Y' float", "Y'A float" } },
-                                        { { "R~G~B~ float", "R~G~B~A float" }, { "Y~ float", "Y~A float" } } };
+  const Babl *space = babl_format_get_space (format);
+  const Babl *curve = NULL;
+  const int grey = gw_photo_channels (photo) == 1;
+  const int alpha = babl_format_has_alpha (format);
+  static const char *names[2][2][2]
+      = { { { "R'G'B' float", "R'G'B'A float" }, { "Y' float", "Y'A float" } },
+          { { "R~G~B~ float", "R~G~B~A float" }, { "Y~ float", "Y~A float" } } };
 
   babl_space_get (space, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, &curve, NULL, NULL);
 
@@ -105,13 +107,13 @@ static View
 view_new (GeglBuffer *photo)
 {
   const Babl *format = gegl_buffer_get_format (photo);
-  View        view   = { .photo = photo, .extent = *gegl_buffer_get_extent (photo) };
+  View view = { .photo = photo, .extent = *gegl_buffer_get_extent (photo) };
 
-  view.region     = view.extent;
-  view.format     = working_format (photo);
-  view.channels   = gw_photo_channels (photo);
+  view.region = view.extent;
+  view.format = working_format (photo);
+  view.channels = gw_photo_channels (photo);
   view.components = view.channels + babl_format_has_alpha (format);
-  view.holes      = babl_format_has_alpha (format) || is_float (format);
+  view.holes = babl_format_has_alpha (format) || is_float (format);
 
   return view;
 }
@@ -125,24 +127,24 @@ get_pixels (View *view, int x, int y, int width, int n_rows)
   if (n_rows > view->rows)
     {
       view->pixels = g_renew (float, view->pixels, (gsize) n_rows * view->extent.width * view->components);
-      view->rows   = n_rows;
+      view->rows = n_rows;
     }
-  gegl_buffer_get (view->photo, GEGL_RECTANGLE (view->extent.x + x, view->extent.y + y, width, n_rows), 1.0, view->format,
-                   view->pixels, GEGL_AUTO_ROWSTRIDE, GEGL_ABYSS_CLAMP);
+  gegl_buffer_get (view->photo, GEGL_RECTANGLE (view->extent.x + x, view->extent.y + y, width, n_rows), 1.0,
+                   view->format, view->pixels, GEGL_AUTO_ROWSTRIDE, GEGL_ABYSS_CLAMP);
 }
 
 /* The engine fills what is not finite from its neighbours, so a transparent pixel is made that. */
 static gboolean
 read_rows (int y, int n_rows, float *rows, gpointer data, GError **error)
 {
-  View       *view  = data;
+  View *view = data;
   const gsize count = (gsize) n_rows * view->extent.width;
 
   get_pixels (view, 0, y, view->extent.width, n_rows);
   for (gsize i = 0; i < count; i++)
     {
-      const float *pixel  = view->pixels + i * view->components;
-      const gboolean hole = view->components > view->channels && ! (pixel[view->channels] > 0);
+      const float *pixel = view->pixels + i * view->components;
+      const gboolean hole = view->components > view->channels && !(pixel[view->channels] > 0);
 
       for (int c = 0; c < view->channels; c++)
         rows[i * view->channels + c] = hole ? NAN : pixel[c];
@@ -156,22 +158,22 @@ static gboolean
 is_hole (const View *view, const float *pixel)
 {
   for (int c = 0; c < view->channels; c++)
-    if (! isfinite (pixel[c]))
+    if (!isfinite (pixel[c]))
       return TRUE;
 
-  return view->components > view->channels && ! (pixel[view->channels] > 0);
+  return view->components > view->channels && !(pixel[view->channels] > 0);
 }
 
 static void
 write_map (View *view, gsize i, const float *covariance)
 {
-  const int n   = view->channels;
-  float     sum = 0;
+  const int n = view->channels;
+  float sum = 0;
 
   for (int c = 0; c < n; c++)
     {
       const float variance = covariance[n == 1 ? 0 : (const int[]) { 0, 3, 5 }[c]];
-      const float sd       = sqrtf (variance);
+      const float sd = sqrtf (variance);
 
       sum += variance;
       view->result->mean_sd += sd;
@@ -197,12 +199,12 @@ write_nothing_known (View *view, gsize i)
 static gboolean
 write_rows (const GwPosterior *rows, gpointer data, GError **error)
 {
-  View     *view   = data;
-  const int left   = view->region.x - view->extent.x;
-  const int top    = view->region.y - view->extent.y;
-  const int first  = MAX (rows->y, top);
+  View *view = data;
+  const int left = view->region.x - view->extent.x;
+  const int top = view->region.y - view->extent.y;
+  const int first = MAX (rows->y, top);
   const int n_rows = MIN (rows->y + rows->n_rows, top + view->region.height) - first;
-  const int width  = view->region.width;
+  const int width = view->region.width;
   const int n = view->channels, covariances = n * (n + 1) / 2;
 
   if (n_rows <= 0)
@@ -211,14 +213,14 @@ write_rows (const GwPosterior *rows, gpointer data, GError **error)
   if (view->holes)
     get_pixels (view, left, first, width, n_rows);
   if (view->map != GW_MAP_NONE)
-    view->map_rows = g_renew (float, view->map_rows, (gsize) n_rows * width * n);
+    view->map_rows = g_renew (float, view->map_rows, (gsize) n_rows *width *n);
 
   for (int y = 0; y < n_rows; y++)
     for (int x = 0; x < width; x++)
       {
-        const gsize from  = (gsize) (first - rows->y + y) * rows->width + left + x;
-        const gsize to    = (gsize) y * width + x;
-        float      *pixel = view->pixels + to * view->components;
+        const gsize from = (gsize) (first - rows->y + y) * rows->width + left + x;
+        const gsize to = (gsize) y * width + x;
+        float *pixel = view->pixels + to * view->components;
 
         if (view->holes && is_hole (view, pixel))
           {
@@ -229,11 +231,11 @@ write_rows (const GwPosterior *rows, gpointer data, GError **error)
         write_map (view, to, rows->covariance + from * covariances);
       }
 
-  gegl_buffer_set (view->result->denoised, GEGL_RECTANGLE (0, first - top, width, n_rows), 0, view->format, view->pixels,
-                   GEGL_AUTO_ROWSTRIDE);
+  gegl_buffer_set (view->result->denoised, GEGL_RECTANGLE (0, first - top, width, n_rows), 0, view->format,
+                   view->pixels, GEGL_AUTO_ROWSTRIDE);
   if (view->result->sd)
-    gegl_buffer_set (view->result->sd, GEGL_RECTANGLE (0, first - top, width, n_rows), 0, NULL, view->map_rows,
-                     GEGL_AUTO_ROWSTRIDE);
+    gegl_buffer_set (view->result->sd, GEGL_RECTANGLE (0, first - top, width, n_rows), 0, NULL,
+                     view->map_rows, GEGL_AUTO_ROWSTRIDE);
 
   return TRUE;
 }
@@ -262,7 +264,7 @@ gw_noise_to_levels (const GwNoise *noise, int channels)
 gboolean
 gw_photo_estimate (GeglBuffer *photo, GwNoise *noise, GCancellable *cancellable, GError **error)
 {
-  g_auto (View) view   = view_new (photo);
+  g_auto (View) view = view_new (photo);
   const GwPhoto source = { view.extent.width, view.extent.height, view.channels, read_rows, &view };
 
   return gw_noise_estimate (&source, noise, cancellable, error);
@@ -272,28 +274,29 @@ gw_photo_estimate (GeglBuffer *photo, GwNoise *noise, GCancellable *cancellable,
 GeglRectangle
 gw_photo_extent (GeglBuffer *photo, const GeglRectangle *region, const GwModel *model)
 {
-  const GwModelCard   *card   = gw_model_get_card (model);
-  const GeglRectangle *whole  = gegl_buffer_get_extent (photo);
-  GeglRectangle        extent = { region->x - card->radius, region->y - card->radius, region->width + 2 * card->radius,
-                           region->height + 2 * card->radius };
-  int                  over_x, over_y;
+  const GwModelCard *card = gw_model_get_card (model);
+  const GeglRectangle *whole = gegl_buffer_get_extent (photo);
+  GeglRectangle extent = { region->x - card->radius, region->y - card->radius,
+                           region->width + 2 * card->radius, region->height + 2 * card->radius };
+  int over_x, over_y;
 
   gegl_rectangle_intersect (&extent, &extent, whole);
   over_x = (extent.x - whole->x) % card->alignment;
   over_y = (extent.y - whole->y) % card->alignment;
 
-  return *GEGL_RECTANGLE (extent.x - over_x, extent.y - over_y, extent.width + over_x, extent.height + over_y);
+  return *GEGL_RECTANGLE (extent.x - over_x, extent.y - over_y, extent.width + over_x,
+                          extent.height + over_y);
 }
 
 gboolean
-gw_photo_denoise (GeglBuffer *photo, const GeglRectangle *region, const GwModel *model, const GwNoise *noise, GwMap map,
-                  const GwRun *run, GwDenoised *result, GError **error)
+gw_photo_denoise (GeglBuffer *photo, const GeglRectangle *region, const GwModel *model, const GwNoise *noise,
+                  GwMap map, const GwRun *run, GwDenoised *result, GError **error)
 {
   g_auto (View) view = view_new (photo);
   GwPhoto source;
 
   *result = (GwDenoised) { 0 };
-  if (! gw_photo_check (photo, error))
+  if (!gw_photo_check (photo, error))
     return FALSE;
 
   if (region)
@@ -301,17 +304,18 @@ gw_photo_denoise (GeglBuffer *photo, const GeglRectangle *region, const GwModel 
       view.region = *region;
       view.extent = gw_photo_extent (photo, region, model);
     }
-  view.map    = map;
+  view.map = map;
   view.result = result;
 
   result->denoised = gegl_buffer_new (GEGL_RECTANGLE (0, 0, view.region.width, view.region.height),
                                       gegl_buffer_get_format (photo));
   if (map != GW_MAP_NONE)
-    result->sd = gegl_buffer_new (GEGL_RECTANGLE (0, 0, view.region.width, view.region.height),
-                                  babl_format (map == GW_MAP_CHANNELS && view.channels == 3 ? "RGB float" : "Y float"));
+    result->sd = gegl_buffer_new (
+        GEGL_RECTANGLE (0, 0, view.region.width, view.region.height),
+        babl_format (map == GW_MAP_CHANNELS && view.channels == 3 ? "RGB float" : "Y float"));
 
   source = (GwPhoto) { view.extent.width, view.extent.height, view.channels, read_rows, &view };
-  if (! gw_posterior_run (model, &source, noise, run, write_rows, &view, error))
+  if (!gw_posterior_run (model, &source, noise, run, write_rows, &view, error))
     {
       gw_denoised_clear (result);
       return FALSE;

@@ -21,8 +21,8 @@ typedef struct
 {
   GeglBuffer *denoised; /* the region, moved to (0, 0), in the photo's own format */
   GeglBuffer *sd;       /* posterior standard deviation, float, encoded 0-1; NULL for GW_MAP_NONE */
-  double      mean_sd;  /* over all channels and pixels that are not transparent */
-  double      mean_variance;
+  double mean_sd;       /* over all channels and pixels that are not transparent */
+  double mean_variance;
 } GwDenoised;
 
 void gw_denoised_clear (GwDenoised *denoised);
@@ -42,8 +42,9 @@ gboolean gw_photo_estimate (GeglBuffer *photo, GwNoise *noise, GCancellable *can
  * Alpha is kept.  Colours of wholly transparent pixels, and pixels that are no numbers, are kept too, and nothing of them
  * gets into their neighbours.
  */
-gboolean gw_photo_denoise (GeglBuffer *photo, const GeglRectangle *region, const GwModel *model, const GwNoise *noise,
-                           GwMap map, const GwRun *run, GwDenoised *result, GError **error);
+gboolean
+gw_photo_denoise (GeglBuffer *photo, const GeglRectangle *region, const GwModel *model, const GwNoise *noise,
+                  GwMap map, const GwRun *run, GwDenoised *result, GError **error);
 
 /* What gw_photo_denoise() reads for @region: a private buffer with just this much (at the same place) gives the same. */
 GeglRectangle gw_photo_extent (GeglBuffer *photo, const GeglRectangle *region, const GwModel *model);

@@ -7,7 +7,7 @@
 
 /* ---- Scale ----------------------------------------------------------------------------------------------- */
 
-#define BINS   4096
+#define BINS 4096
 #define BEYOND 0.002 /* share of the pixels that may lie beyond the end of the scale */
 
 /* The smallest of 1, 1.25, 1.5, 2 ... 8, 10, 12.5 ... that is not below @value. */
@@ -15,7 +15,7 @@ static double
 round_up (double value)
 {
   static const double steps[] = { 1, 1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10 };
-  const double        decade  = pow (10, floor (log10 (value)));
+  const double decade = pow (10, floor (log10 (value)));
 
   for (guint i = 0; i < G_N_ELEMENTS (steps); i++)
     if (steps[i] * decade >= value * (1 - 1e-9))
@@ -27,17 +27,17 @@ round_up (double value)
 double
 gw_uncertainty_white (GeglBuffer *sd)
 {
-  g_autofree gint64  *counts = g_new0 (gint64, BINS);
+  g_autofree gint64 *counts = g_new0 (gint64, BINS);
   GeglBufferIterator *iter;
-  float               max    = 0;
-  gint64              beyond = 0, total = 0;
-  int                 bin;
+  float max = 0;
+  gint64 beyond = 0, total = 0;
+  int bin;
 
   iter = gegl_buffer_iterator_new (sd, NULL, 0, NULL, GEGL_ACCESS_READ, GEGL_ABYSS_NONE, 1);
   while (gegl_buffer_iterator_next (iter))
     for (int i = 0; i < iter->length; i++)
       max = MAX (max, ((const float *) iter->items[0].data)[i]);
-  if (! (max > 0) || ! isfinite (max))
+  if (!(max > 0) || !isfinite (max))
     return 1;
 
   iter = gegl_buffer_iterator_new (sd, NULL, 0, NULL, GEGL_ACCESS_READ, GEGL_ABYSS_NONE, 1);
@@ -84,8 +84,8 @@ gw_uncertainty_colour (float value, guint8 rgb[3])
 static PangoLayout *
 text_layout (cairo_t *cr, const char *text, double size)
 {
-  PangoLayout          *layout = pango_cairo_create_layout (cr);
-  PangoFontDescription *font   = pango_font_description_from_string ("Sans");
+  PangoLayout *layout = pango_cairo_create_layout (cr);
+  PangoFontDescription *font = pango_font_description_from_string ("Sans");
 
   pango_font_description_set_absolute_size (font, size * PANGO_SCALE);
   pango_layout_set_font_description (layout, font);
@@ -121,13 +121,14 @@ text_width (cairo_t *cr, const char *text, double size)
 static cairo_surface_t *
 draw_scale (int height, double white)
 {
-  const double     size    = CLAMP (height / 36.0, 12, 48);
-  const int        top     = 3.5 * size, bottom = height - size;
+  const double size = CLAMP (height / 36.0, 12, 48);
+  const int top = 3.5 * size, bottom = height - size;
   cairo_surface_t *measure = cairo_image_surface_create (CAIRO_FORMAT_RGB24, 1, 1);
-  cairo_t         *cr      = cairo_create (measure);
+  cairo_t *cr = cairo_create (measure);
   /* translators: heading of a colour scale: the posterior standard deviation, in steps of 1/255 of white */
-  const char      *title[] = { _ ("Uncertainty"), _ ("sd, levels") };
-  const int        width   = 2 * size + MAX (5 * size, MAX (text_width (cr, title[0], size), text_width (cr, title[1], size)));
+  const char *title[] = { _ ("Uncertainty"), _ ("sd, levels") };
+  const int width
+      = 2 * size + MAX (5 * size, MAX (text_width (cr, title[0], size), text_width (cr, title[1], size)));
   cairo_surface_t *surface = cairo_image_surface_create (CAIRO_FORMAT_RGB24, width, height);
 
   cairo_destroy (cr);
@@ -150,7 +151,7 @@ draw_scale (int height, double white)
   show_text (cr, title[1], size, size, 2.2 * size);
   for (int i = 0; i <= 4; i++)
     {
-      const double     y     = bottom - i * (bottom - top) / 4.0;
+      const double y = bottom - i * (bottom - top) / 4.0;
       g_autofree char *label = g_strdup_printf ("%.3g", white * i / 4);
 
       cairo_rectangle (cr, 2.5 * size, y - 0.5, 0.4 * size, 1);
@@ -166,26 +167,27 @@ draw_scale (int height, double white)
 static void
 paint_map (GeglBuffer *sd, double white, GeglBuffer *picture)
 {
-  GeglBufferIterator *iter = gegl_buffer_iterator_new (picture, gegl_buffer_get_extent (sd), 0, babl_format (PAPER),
-                                                       GEGL_ACCESS_WRITE, GEGL_ABYSS_NONE, 2);
+  GeglBufferIterator *iter = gegl_buffer_iterator_new (
+      picture, gegl_buffer_get_extent (sd), 0, babl_format (PAPER), GEGL_ACCESS_WRITE, GEGL_ABYSS_NONE, 2);
 
   gegl_buffer_iterator_add (iter, sd, NULL, 0, NULL, GEGL_ACCESS_READ, GEGL_ABYSS_NONE);
   while (gegl_buffer_iterator_next (iter))
     for (int i = 0; i < iter->length; i++)
-      gw_uncertainty_colour (((const float *) iter->items[1].data)[i] * 255 / white, (guint8 *) iter->items[0].data + 3 * i);
+      gw_uncertainty_colour (((const float *) iter->items[1].data)[i] * 255 / white,
+                             (guint8 *) iter->items[0].data + 3 * i);
 }
 
 GeglBuffer *
 gw_uncertainty_picture (GeglBuffer *sd, double white)
 {
-  const int        map_width    = gegl_buffer_get_width (sd);
-  const int        map_height   = gegl_buffer_get_height (sd);
-  const int        height       = CLAMP (map_height, 240, 2000); /* readable, and small enough for cairo */
-  cairo_surface_t *scale        = draw_scale (height, white);
-  const int        width        = cairo_image_surface_get_width (scale);
-  GeglBuffer      *picture      = gegl_buffer_new (GEGL_RECTANGLE (0, 0, map_width + width, MAX (map_height, height)),
-                                                   babl_format (PAPER));
-  GeglColor       *paper        = gegl_color_new ("white");
+  const int map_width = gegl_buffer_get_width (sd);
+  const int map_height = gegl_buffer_get_height (sd);
+  const int height = CLAMP (map_height, 240, 2000); /* readable, and small enough for cairo */
+  cairo_surface_t *scale = draw_scale (height, white);
+  const int width = cairo_image_surface_get_width (scale);
+  GeglBuffer *picture = gegl_buffer_new (GEGL_RECTANGLE (0, 0, map_width + width, MAX (map_height, height)),
+                                         babl_format (PAPER));
+  GeglColor *paper = gegl_color_new ("white");
 
   gegl_buffer_set_color (picture, NULL, paper);
   g_object_unref (paper);
