@@ -6,6 +6,7 @@ import pathlib
 import re
 import shutil
 import tempfile
+import time
 import unittest
 
 import numpy as np
@@ -16,6 +17,7 @@ from gi.repository import Atspi
 
 import gimp
 
+unittest.TestCase.maxDiff = None
 LEVEL = 37.0
 
 
@@ -38,8 +40,9 @@ def run_plug_in(folder, run_mode):
     result = {}
     image.clean_all()
     try:
-        denoised, uncertainty = batch.denoise(image, layer, run_mode=getattr(batch.Gimp.RunMode, run_mode))
-        result['report'] = batch.report(denoised)
+        denoised, uncertainty = batch.denoise(image, layer, run_mode=getattr(batch.Gimp.RunMode, run_mode),
+                                               noise_level=0.0)
+        result |= {'report': batch.report(denoised), 'white': batch.report(uncertainty)['white']}
         for name, each in ('denoised', denoised), ('uncertainty', uncertainty):
             picture = batch.np.rint(255 * batch.get_pixels(each, grey=False)).astype('uint8')
             batch.np.save(f'{folder}/{name}.npy', picture)
@@ -58,6 +61,7 @@ class DialogTest(unittest.TestCase):
         temporary = tempfile.TemporaryDirectory()
         cls.addClassCleanup(temporary.cleanup)
         cls.folder = pathlib.Path(temporary.name)
+        cls.warnings = []
         status, output = gimp.run(os.environ, gimp.call('test_gimp_dialog', 'make_photo', f'{cls.folder}/photo.png'))
         assert status == 0, output
 
@@ -66,16 +70,17 @@ class DialogTest(unittest.TestCase):
         self.addCleanup(self.gimp.kill)
         if run_mode == 'INTERACTIVE':
             self.dialog = gimp.wait_for(lambda: gimp.find_window('^Denoise with Confidence$'))
-            self.wait_for_preview()
+            self.wait_for_status('^(Noise [0-9]|Uncertainty here|The photo as it is)')
 
     def finish(self):
-        """What came of it; GIMP and the plug-in must have no warning to give."""
+        """What came of it."""
         status, output = gimp.finish(self.gimp)
-        self.assertEqual((status, output), (0, ''))
+        self.assertEqual(status, 0, output)
+        self.warnings.append(output)
         return json.loads((self.folder / 'result.json').read_text())
 
     def button(self, name):
-        return gimp.find(self.dialog, ('push button', 'button'), name)
+        return gimp.find(self.dialog, ('push button', 'button'), f'^{name}$')
 
     def automatic(self):
         return gimp.find(self.dialog, ('check box',), 'Estimate the noise')
@@ -83,35 +88,108 @@ class DialogTest(unittest.TestCase):
     def level(self):
         return gimp.find(self.dialog, ('spin button',), '^Noise level$')
 
-    def status(self):
-        label = gimp.find(self.dialog, ('label',), '^(Noise [0-9]|Uncertainty here|The photo as it is|Denoising)')
-        return label.get_name() if label else ''
+    def is_sensitive(self, widget):
+        return gimp.is_state(widget, 'SENSITIVE')
 
-    def wait_for_preview(self, status=''):
-        gimp.wait_for(lambda: re.search('^(?!Denoising).+' if not status else status, self.status()))
+    def wait_for_status(self, pattern):
+        """The line below the preview."""
+        label = gimp.wait_for(lambda: gimp.find(self.dialog, ('label',), pattern))
+        return label.get_name()
 
-    def choose(self, combo, item):
-        """Chooses an item of a combo box."""
-        combo = gimp.find(self.dialog, ('combo box',), combo)
-        names = [each.get_name() for each in gimp.widgets(combo) if each.get_role_name() == 'menu item']
-        combo.get_selection_iface().select_child(names.index(item))
+    def choose(self, name):
+        """Chooses an item of whichever combo box has it."""
+        for combo in gimp.widgets(self.dialog):
+            if combo.get_role_name() == 'combo box':
+                items = [each.get_name() for each in gimp.widgets(combo) if each.get_role_name() == 'menu item']
+                if name in items:
+                    self.assertTrue(combo.get_selection_iface().select_child(items.index(name)))
+                    return
+        self.fail(f'no choice {name}')
 
     def preview(self, name):
-        """What is inside of the preview's frame."""
+        """The pixels that the preview shows."""
         path = self.folder / f'{name}.png'
+        time.sleep(0.5)  # for the screen to be drawn
         gimp.screenshot(path)
         if 'GRAINWISE_SCREENSHOTS' in os.environ:
             shutil.copy(path, pathlib.Path(os.environ['GRAINWISE_SCREENSHOTS'], f'dialog-{name}.png'))
-        areas = [each.get_component_iface().get_extents(Atspi.CoordType.SCREEN) for each in gimp.widgets(self.dialog)
-                 if each.get_role_name() in ('drawing area', 'unknown', 'image', 'filler')]
-        print([(e.x,e.y,e.width,e.height) for e in areas])
-        return np.asarray(Image.open(path).convert('RGB')).astype(int)
+        area = gimp.find(self.dialog, ('drawing area',)).get_component_iface().get_extents(Atspi.CoordType.SCREEN)
+        self.assertGreaterEqual((area.width, area.height), (400, 400))
+        return np.asarray(Image.open(path).convert('RGB')).astype(int)[area.y:, area.x:][:area.height, :area.width]
 
-    def test_1_tree(self):
+    def assert_part_of(self, part, whole, levels):
+        """Where in the whole the part is."""
+        height, width = part.shape[:2]
+        for y in range(whole.shape[0] - height + 1):
+            for x in range(whole.shape[1] - width + 1):
+                if (np.abs(whole[y, x] - part[0, 0]).max() <= levels
+                        and np.abs(whole[y:y + height, x:x + width] - part).max() <= levels):
+                    return slice(y, y + height), slice(x, x + width)
+        self.fail('not a part of it')
+
+    # In this order: the first one sets the last values, of which the later ones know.
+    def test_1_denoise(self):
         self.start()
-        for each in gimp.widgets(self.dialog):
-            e=each.get_component_iface().get_extents(Atspi.CoordType.SCREEN)
-            print(each.get_role_name(), repr(each.get_name()), e.x,e.y,e.width,e.height)
-        self.preview('first')
-        gimp.press(self.button('^OK$'))
-        print(self.finish())
+        self.assertRegex(self.automatic().get_name(), r': (19|20|21)\.\d levels$')
+        self.assertTrue(gimp.is_state(self.automatic(), 'CHECKED'))
+        self.assertFalse(self.is_sensitive(self.level()))
+        estimated = self.preview('estimated')
+
+        gimp.press(self.automatic())
+        gimp.wait_for(lambda: self.is_sensitive(self.level()))
+        self.level().get_value_iface().set_current_value(LEVEL)
+        self.wait_for_status(r'^Noise 37\.0 levels; expected error here after denoising \d')
+        denoised = self.preview('denoised')
+        self.choose('Uncertainty')
+        status = self.wait_for_status(r'^Uncertainty here: .* levels on average; white = ')
+        uncertainty = self.preview('uncertainty')
+        self.choose('Noisy')
+        self.wait_for_status('^The photo as it is$')
+        noisy = self.preview('noisy')
+        gimp.press(self.button('OK'))
+        result = self.finish()
+
+        self.assertAlmostEqual(result['report']['noise_level'], LEVEL, places=4)
+        self.assertEqual(result['layers'], 3)
+        self.assertTrue(result['same'])
+        for a, b in (estimated, denoised), (denoised, noisy), (uncertainty, denoised):
+            self.assertGreater(np.abs(a - b).mean(), 1)
+        self.assert_part_of(noisy, np.asarray(Image.open(self.folder / 'photo.png')).astype(int), 0)
+        place = self.assert_part_of(denoised, np.load(self.folder / 'denoised.npy').astype(int), 2)
+
+        # The preview has a scale of its own, that of the part which is seen.
+        white = float(re.search(r'white = ([0-9.]+)', status)[1])
+        layer = np.load(self.folder / 'uncertainty.npy')[place].astype(int)
+        seen = (uncertainty < 255) & (layer < 255)
+        self.assertGreater(seen.mean(), 0.9)
+        self.assertLess(np.abs(uncertainty * white - layer * result['white'])[seen].max() / 255, 0.02 * white)
+
+    def test_2_last_values(self):
+        self.start('WITH_LAST_VALS')
+        self.assertAlmostEqual(self.finish()['report']['noise_level'], LEVEL, places=4)
+
+    def test_3_cancel(self):
+        self.start()
+        self.assertFalse(gimp.is_state(self.automatic(), 'CHECKED'))
+        self.assertTrue(self.is_sensitive(self.level()))
+        self.assertAlmostEqual(self.level().get_value_iface().get_current_value(), LEVEL, places=4)
+        gimp.press(self.automatic())
+        gimp.wait_for(lambda: not self.is_sensitive(self.level()))
+        gimp.press(self.automatic())
+        gimp.wait_for(lambda: self.is_sensitive(self.level()))
+        self.assertAlmostEqual(self.level().get_value_iface().get_current_value(), LEVEL, places=4)
+
+        self.level().get_value_iface().set_current_value(12)  # makes a new preview, which is on its way at
+        gimp.press(self.button('Cancel'))
+        result = self.finish()
+        self.assertIn('refused', result)
+        self.assertEqual((result['layers'], result['dirty'], result['same']), (1, False, True))
+
+    def test_4_cancelled_values_are_forgotten(self):
+        self.start('WITH_LAST_VALS')
+        self.assertAlmostEqual(self.finish()['report']['noise_level'], LEVEL, places=4)
+
+    def test_5_no_warnings(self):
+        self.assertTrue(self.warnings)
+        for each in self.warnings:
+            self.assertEqual(each, '')

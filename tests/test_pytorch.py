@@ -51,11 +51,12 @@ def by_program(photo, level, folder):
 class Test(unittest.TestCase):
     def test_same_posterior(self):
         random = np.random.default_rng(1)
-        photos = {f'{width}x{height}x{channels} at {level} levels': (random.random((height, width, channels), 'f4'), level)
-                  for (width, height), channels, level in itertools.product(SIZES, CHANNELS, LEVELS)}
-        with tempfile.TemporaryDirectory() as name:
-            folder = pathlib.Path(name)
-            inputs = {}
+        photos, inputs = {}, {}
+        for (width, height), channels, level in itertools.product(SIZES, CHANNELS, LEVELS):
+            name = f'{width}x{height}x{channels} at {level} levels'
+            photos[name] = random.random((height, width, channels), 'f4'), level
+        with tempfile.TemporaryDirectory() as path:
+            folder = pathlib.Path(path)
             for name, (photo, level) in photos.items():
                 inputs[name + '.y'] = photo
                 inputs[name + '.level'] = np.full(photo.shape, level / 255, 'f4')

@@ -120,15 +120,20 @@ view_new (GeglBuffer *photo)
 
 /* ---- Reading --------------------------------------------------------------------------------------------- */
 
+static void
+reserve_pixels (View *view, int n_rows)
+{
+  if (n_rows <= view->rows)
+    return;
+  view->pixels = g_renew (float, view->pixels, (gsize) n_rows * view->extent.width * view->components);
+  view->rows = n_rows;
+}
+
 /* Rows of the extent, columns @x to @x + @width of it, into view->pixels. */
 static void
 get_pixels (View *view, int x, int y, int width, int n_rows)
 {
-  if (n_rows > view->rows)
-    {
-      view->pixels = g_renew (float, view->pixels, (gsize) n_rows * view->extent.width * view->components);
-      view->rows = n_rows;
-    }
+  reserve_pixels (view, n_rows);
   gegl_buffer_get (view->photo, GEGL_RECTANGLE (view->extent.x + x, view->extent.y + y, width, n_rows), 1.0,
                    view->format, view->pixels, GEGL_AUTO_ROWSTRIDE, GEGL_ABYSS_CLAMP);
 }
@@ -210,6 +215,7 @@ write_rows (const GwPosterior *rows, gpointer data, GError **error)
   if (n_rows <= 0)
     return TRUE;
 
+  reserve_pixels (view, n_rows);
   if (view->holes)
     get_pixels (view, left, first, width, n_rows);
   if (view->map != GW_MAP_NONE)
