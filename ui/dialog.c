@@ -341,13 +341,11 @@ gboolean
 gw_dialog_run (GimpProcedure *procedure, GimpProcedureConfig *config, GimpDrawable *drawable)
 {
   Dialog dialog = { .config = G_OBJECT (config) };
-  g_autoptr (GBytes) window = NULL;
   GtkWidget *gimp_dialog;
   gulong handler;
   gboolean ok;
 
   gimp_ui_init (GW_DIALOG_ROLE);
-  window = gimp_progress_get_window_handle ();
 
   dialog.photo = gimp_drawable_get_buffer (drawable);
   dialog.models = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) gw_model_free);
@@ -357,8 +355,7 @@ gw_dialog_run (GimpProcedure *procedure, GimpProcedureConfig *config, GimpDrawab
   gimp_dialog = gimp_procedure_dialog_new (procedure, config, _ ("Denoise with Confidence"));
   gimp_dialog_set_alternative_button_order (GTK_DIALOG (gimp_dialog), GTK_RESPONSE_OK, GTK_RESPONSE_CANCEL,
                                             -1);
-  if (window && g_bytes_get_size (window) > 0) /* gimp-console has none */
-    gimp_window_set_transient (GTK_WINDOW (gimp_dialog));
+  gimp_window_set_transient (GTK_WINDOW (gimp_dialog));
   fill (&dialog, GIMP_PROCEDURE_DIALOG (gimp_dialog), drawable);
   handler = g_signal_connect_swapped (config, "notify", G_CALLBACK (gimp_preview_invalidate), dialog.preview);
 
