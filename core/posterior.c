@@ -231,7 +231,7 @@ finish_row (int number, gpointer data)
       const float *in = input + x / shuffle * (2 * GW_PLANES * cells) + cell;
       const float *r = residual + x / shuffle * (GW_MEAN_PLANES * cells) + cell;
       const float *l = factors + x / shuffle * (GW_CHOLESKY * cells) + cell;
-      float noisy[GW_PLANES], level[GW_PLANES], mean[GW_PLANES], g[GW_CHOLESKY];
+      float noisy[GW_PLANES], level[GW_PLANES], noise[GW_PLANES], g[GW_CHOLESKY];
 
       for (int p = 0; p < GW_PLANES; p++)
         {
@@ -240,7 +240,7 @@ finish_row (int number, gpointer data)
 
           noisy[p] = in[p * cells];
           level[p] = none ? 0 : sd;
-          mean[p] = none ? noisy[p] : noisy[p] - r[p * cells];
+          noise[p] = none ? 0 : r[p * cells];
         }
       for (int k = 0; k < GW_CHOLESKY; k++)
         g[k] = l[k * cells];
@@ -251,14 +251,15 @@ finish_row (int number, gpointer data)
 
           job->noisy[i] = noisy[0];
           job->level[i] = level[0];
-          job->mean[i] = (mean[0] + mean[1] + mean[2]) / 3;
+          job->mean[i] = noisy[0] - (noise[0] + noise[1] + noise[2]) / 3;
           job->covariance[i] = grey_variance (cholesky (g, told));
         }
       else
         {
           memcpy (job->noisy + 3 * i, noisy, sizeof (noisy));
           memcpy (job->level + 3 * i, level, sizeof (level));
-          memcpy (job->mean + 3 * i, mean, sizeof (mean));
+          for (int p = 0; p < GW_PLANES; p++)
+            job->mean[3 * i + p] = noisy[p] - noise[p];
           colour_covariance (cholesky (g, level), job->covariance + 6 * i);
         }
     }

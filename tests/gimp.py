@@ -32,9 +32,9 @@ GIMPRC = '''(check-updates no)
 # What GIMP 3.0 says of itself on every start or end, of a theme that only its window sets up, and of the window that
 # a dialog should be in front of.
 HARMLESS = re.compile('|'.join((
-    r'Failed to parse tag cache', r'cannot open display', r'gimp_wire_read\(\): unexpected EOF',
+    r'Failed to parse tag cache', r'^\(script-fu-interpreter:\d+\): .* cannot open display', r'gimp_wire_read\(\): unexpected EOF',
     r'scriptfu-WARNING', r'gimp_flush\(\): error: Broken pipe', r'Missing arg type: GimpExportOptions',
-    r'g_object_unref: assertion', r'Welcome to GIMP', r'a stray image seems', r'gimp_finalize: list of contexts',
+    r'^\(gimp:\d+\): .* g_object_unref: assertion', r'Welcome to GIMP', r'a stray image seems', r'gimp_finalize: list of contexts',
     r'^stale context:',
     r'theme\.css', r'gimp_window_transient_on_mapped', r'^batch command executed successfully', r'^\s*$')))
 

@@ -6,6 +6,7 @@ The program on the command line is the reference: it must give the same photo an
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import tempfile
 import unittest
@@ -21,7 +22,7 @@ import gimp
 
 SCRIPT = pathlib.Path(__file__).resolve().parent.parent / 'plugin' / 'denoise-photo.scm'
 NOISE = 20.0  # levels
-REPLACE, ADD = Gimp.ChannelOps.REPLACE, Gimp.ChannelOps.ADD
+REPLACE = Gimp.ChannelOps.REPLACE
 SHADE = {1: "Y'", 3: "R'G'B'"}
 
 
@@ -58,7 +59,7 @@ def set_pixels(drawable, pixels):
 
 
 def get_pixels(drawable, grey=None, alpha=False):
-    """Encoded like sRGB, white = 1; without alpha unless asked for."""
+    """Encoded as in sRGB, white = 1; without alpha unless asked for."""
     grey = drawable.is_gray() if grey is None else grey
     width, height = drawable.get_width(), drawable.get_height()
     data = drawable.get_buffer().get(Gegl.Rectangle.new(0, 0, width, height), 1.0,
@@ -117,10 +118,9 @@ def denoise(image, *drawables, **arguments):
     return values.index(1), values.index(2)
 
 
-def denoise_new(pixels, **arguments):
-    """A denoised photo, replaced in place."""
+def denoise_pixels(pixels):
     image, layer = new_image(pixels)
-    denoise(image, layer, output='replace', uncertainty='none', **arguments)
+    denoise(image, layer, output='replace', uncertainty='none')
     return get_pixels(layer)
 
 
@@ -146,7 +146,7 @@ class GimpTest(unittest.TestCase):
 # ---- Precision ------------------------------------------------------------------------------------------------
 
 class Precisions(GimpTest):
-    """Largest difference from the command line's result, in levels: of the photo, of the uncertainty."""
+    # Largest difference from the command line's result, in levels: of the photo, of the uncertainty.
     PRECISIONS = {
         'U8_NON_LINEAR': (1.5, 0.5), 'U8_LINEAR': (3, 1),
         'U16_NON_LINEAR': (0.01, 0.01), 'U16_LINEAR': (0.02, 0.02), 'U32_NON_LINEAR': (0.01, 0.01),
@@ -210,6 +210,12 @@ class Layers(GimpTest):
         self.assertEqual(uncertainty.get_name(), f"Uncertainty, sd, white = {report(uncertainty)['white']:.4g} levels")
         self.assertEqual([each.get_visible() for each in image.get_layers()], [False, True, True])
 
+    def test_denoised_layer_is_selected(self):
+        """Not the uncertainty: whatever the user does next is meant for the photo."""
+        image, layer = new_image(make_photo())
+        denoised, _ = denoise(image, layer)
+        self.assertEqual(image.get_selected_layers(), [denoised])
+
     def test_no_uncertainty(self):
         image, layer = new_image(make_photo())
         denoised, uncertainty = denoise(image, layer, uncertainty='none')
@@ -250,7 +256,7 @@ class Layers(GimpTest):
 
     def test_offsets(self):
         photo = make_photo()
-        wanted = denoise_new(photo)
+        wanted = denoise_pixels(photo)
         for size, offsets in ((96, 64), (-10, -7)), ((300, 200), (50, 60)), ((20, 10), (-30, 5)), ((96, 64), (500, 500)):
             image, layer = new_image(photo)
             image.resize(*size, 0, 0)
@@ -297,7 +303,7 @@ class Selections(GimpTest):
         self.assertLess(get_pixels(self.layer).std(), 0.9 * self.photo.std())
 
     def test_replace_selection(self):
-        whole = denoise_new(self.photo)
+        whole = denoise_pixels(self.photo)
         self.select()
         denoise(self.image, self.layer, output='replace')
         pixels = get_pixels(self.layer)
@@ -306,7 +312,7 @@ class Selections(GimpTest):
         self.assert_near(pixels[self.inside], whole[self.inside], 0.01)
 
     def test_replace_feathered(self):
-        whole = denoise_new(self.photo)
+        whole = denoise_pixels(self.photo)
         self.select()
         Gimp.Selection.feather(self.image, 10)
         share = get_mask(self.image.get_selection(), 0, 0, 600, 64)[..., None]
@@ -318,7 +324,7 @@ class Selections(GimpTest):
         self.assert_near(blended, before + share * (after - before), 0.01)
 
     def test_new_layer_with_selection(self):
-        whole = denoise_new(self.photo)
+        whole = denoise_pixels(self.photo)
         self.image.select_ellipse(REPLACE, *self.SELECTED)
         Gimp.Selection.feather(self.image, 6)
         layers = denoise(self.image, self.layer)
@@ -332,7 +338,7 @@ class Selections(GimpTest):
         self.assert_near(get_pixels(layers[0]), whole[y:y + size[1], x:x + size[0]], 0.01)
 
     def test_selection_on_moved_layer(self):
-        whole = denoise_new(self.photo)
+        whole = denoise_pixels(self.photo)
         self.layer.set_offsets(-20, 15)
         self.image.select_rectangle(REPLACE, 0, 0, 40, 30)
         denoised, _ = denoise(self.image, self.layer)
@@ -340,7 +346,7 @@ class Selections(GimpTest):
         self.assert_near(get_pixels(denoised), whole[:15, 20:60], 0.01)
 
     def test_one_selected_pixel(self):
-        whole = denoise_new(self.photo)
+        whole = denoise_pixels(self.photo)
         self.image.select_rectangle(REPLACE, 599, 63, 1, 1)
         denoised, uncertainty = denoise(self.image, self.layer)
         self.assertEqual((uncertainty.get_width(), uncertainty.get_height()), (1, 1))
@@ -401,7 +407,7 @@ class Holes(GimpTest):
             self.assert_same(np.isfinite(result).all(axis=2), ~hole)
             self.assertTrue(np.isfinite(sd).all())
             self.assertTrue((sd[~hole] > 0).all())
-            self.assert_near(result[~hole], denoise_new(plain)[~hole], NOISE)
+            self.assert_near(result[~hole], denoise_pixels(plain)[~hole], NOISE)
 
 
 # ---- Refusals -------------------------------------------------------------------------------------------------
@@ -487,9 +493,9 @@ class Refusals(GimpTest):
 class Scripts(GimpTest):
     """GIMP started anew, for its exit code."""
 
-    def denoise(self, arguments):
+    def denoise(self, arguments, **environment):
         save(new_image(make_photo(), Gimp.Precision.U8_NON_LINEAR)[0], self.folder / 'photo.png')
-        return gimp.run(os.environ, f'''(script-fu-use-v3)
+        return gimp.run(os.environ | environment, f'''(script-fu-use-v3)
             (let ((image (gimp-file-load RUN-NONINTERACTIVE "{self.folder}/photo.png")))
               (plug-in-grainwise-denoise #:image image #:drawables (gimp-image-get-layers image) {arguments})
               (gimp-file-save RUN-NONINTERACTIVE image "{self.folder}/result.xcf"))''', gimp.SCHEME)
@@ -503,6 +509,14 @@ class Scripts(GimpTest):
         status, output = self.denoise('#:run-mode RUN-NONINTERACTIVE #:model "nonsense"')
         self.assertEqual(status, gimp.FAILED)
         self.assertIn('There is no model “nonsense”', output)
+
+    @unittest.skipUnless(shutil.which('localedef'), 'there is no localedef')
+    def test_german(self):
+        subprocess.run(['localedef', '-i', 'de_DE', '-f', 'UTF-8', self.folder / 'de_DE.UTF-8'], check=True)
+        status, output = self.denoise('#:run-mode RUN-NONINTERACTIVE #:model "nonsense"',
+                                      LOCPATH=str(self.folder), LANG='de_DE.UTF-8', LC_ALL='de_DE.UTF-8')
+        self.assertEqual(status, gimp.FAILED)
+        self.assertIn('Es gibt kein Modell „nonsense“', output)
 
     def test_no_display(self):
         status, output = self.denoise('#:run-mode RUN-INTERACTIVE')

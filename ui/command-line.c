@@ -4,7 +4,9 @@
  */
 #include <locale.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 #include <glib/gi18n-lib.h>
@@ -190,8 +192,13 @@ denoise (const DenoiseOptions *options, GError **error)
     return FALSE;
   if (!(model = gw_models_load (options->model, error)))
     return FALSE;
-  if (!(photo = gw_photo_file_load (options->in, &metadata, error)) || !gw_photo_check (photo, error))
+  if (!(photo = gw_photo_file_load (options->in, &metadata, error)))
     return FALSE;
+  if (!gw_photo_check (photo, error))
+    {
+      g_prefix_error (error, "“%s”: ", options->in);
+      return FALSE;
+    }
 
   g_timer_start (timer);
   if (options->noise_levels >= 0)
@@ -208,14 +215,24 @@ denoise (const DenoiseOptions *options, GError **error)
     return FALSE;
   seconds = g_timer_elapsed (timer, NULL);
 
-  if (!gw_photo_file_save (result.denoised, options->out, metadata, options->in, error))
-    return FALSE;
+  /* OUT last: whatever goes wrong, an existing one stays as it was. */
   if (options->uncertainty && !save_uncertainty (options->uncertainty, result.sd, error))
+    return FALSE;
+  if (!gw_photo_file_save (result.denoised, options->out, metadata, options->in, error))
     return FALSE;
 
   report (options, photo, &noise, model, &result, seconds);
 
   return TRUE;
+}
+
+static gboolean
+same_file (const char *a, const char *b)
+{
+  g_autoptr (GFile) file_a = g_file_new_for_commandline_arg (a);
+  g_autoptr (GFile) file_b = g_file_new_for_commandline_arg (b);
+
+  return g_file_equal (file_a, file_b);
 }
 
 static int
@@ -261,9 +278,12 @@ denoise_main (int argc, char **argv)
       char *end;
 
       options.noise_levels = g_ascii_strtod (noise, &end);
-      if (*end || end == noise || !(options.noise_levels >= 0 && options.noise_levels <= 100))
+      if (*end || end == noise || strpbrk (noise, "xX")
+          || !(options.noise_levels >= 0 && options.noise_levels <= 100))
         return wrong_use (_ ("The noise level must be a number from 0 to 100."));
     }
+  if (uncertainty && (same_file (uncertainty, files[0]) || same_file (uncertainty, files[1])))
+    return wrong_use (_ ("The uncertainty would overwrite the photo; give it a file of its own."));
   if (options.threads < 0 || options.threads > 1024)
     return wrong_use (_ ("The number of threads must be from 1 to 1024."));
 
@@ -392,6 +412,11 @@ main (int argc, char **argv)
         g_set_prgname (program); /* for its --help */
         status = commands[i].run (argc - 1, argv + 1);
         gegl_exit ();
+        if (fflush (stdout) != 0)
+          {
+            perror ("grainwise");
+            return EXIT_FAILURE;
+          }
         return status;
       }
   return wrong_use (*first ? _ ("There is no such command.") : _ ("What shall be done?"));

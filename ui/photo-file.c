@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "photo-file.h"
 
-#include <string.h>
 #include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 #include <gegl-metadata.h>
 #include <gegl-metadatahash.h>
 #include <gexiv2/gexiv2.h>
 #include <glib/gstdio.h>
 #include <glib/gi18n-lib.h>
 
+#include "file-structure.h"
 #include "grainwise.h"
 
 #define JPEG_QUALITY 95
@@ -54,9 +58,14 @@ format_by_content (const char *path, GError **error)
   gsize length;
   FILE *file;
 
-  if (g_file_test (path, G_FILE_TEST_IS_DIR) || !(file = g_fopen (path, "rb")))
+  if (g_file_test (path, G_FILE_TEST_EXISTS) && !g_file_test (path, G_FILE_TEST_IS_REGULAR))
     {
-      const int number = g_file_test (path, G_FILE_TEST_IS_DIR) ? EISDIR : errno;
+      g_set_error (error, GW_ERROR, GW_ERROR_PHOTO, _ ("“%s” is a folder or a device, not a photo."), shown);
+      return NULL;
+    }
+  if (!(file = g_fopen (path, "rb")))
+    {
+      const int number = errno;
 
       g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (number), _ ("“%s” cannot be opened: %s"),
                    shown, g_strerror (number));
@@ -120,6 +129,58 @@ messages_clear (Messages *messages)
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Messages, messages_clear)
 
+/* libjpeg ends the process when it can do nothing else, and a user presses Ctrl-C.  Neither may leave half a file or no word of
+ * what was wrong, so what is being done is known outside of all functions: the one place of this program where that is so. */
+static struct
+{
+  char *complaint; /* said if the process ends now */
+  char *file;      /* removed if it ends now, or NULL */
+} work;
+
+static void
+work_on_exit (void)
+{
+  if (work.file)
+    unlink (work.file);
+  if (work.complaint)
+    g_printerr ("grainwise: %s\n", work.complaint);
+}
+
+static void
+work_on_signal (int number)
+{
+  if (work.file)
+    unlink (work.file);
+  signal (number, SIG_DFL);
+  raise (number);
+}
+
+static void
+work_begin (const char *complaint_format, const char *shown, const char *file) G_GNUC_PRINTF (1, 0);
+
+static void
+work_begin (const char *complaint_format, const char *shown, const char *file)
+{
+  static gboolean watched = FALSE;
+
+  if (!watched)
+    {
+      atexit (work_on_exit);
+      signal (SIGINT, work_on_signal);
+      signal (SIGTERM, work_on_signal);
+      watched = TRUE;
+    }
+  work.complaint = g_strdup_printf (complaint_format, shown);
+  work.file = g_strdup (file);
+}
+
+static void
+work_end (void)
+{
+  g_clear_pointer (&work.complaint, g_free);
+  g_clear_pointer (&work.file, g_free);
+}
+
 static void
 set_metadata (GeglNode *node, const char *operation, GObject *metadata)
 {
@@ -127,34 +188,13 @@ set_metadata (GeglNode *node, const char *operation, GObject *metadata)
     gegl_node_set (node, "metadata", metadata, NULL);
 }
 
-/* libjpeg fills what is missing of a truncated file with grey and goes on. */
-static gboolean
-check_jpeg_end (const char *path, GError **error)
+/* The buffer's values, read as those of another colour space. */
+static void
+set_space (GeglBuffer *buffer, const Babl *space)
 {
-  g_autofree guchar *bytes = NULL;
-  gsize length, at = 2;
-  int marker = 0;
-
-  if (!g_file_get_contents (path, (char **) &bytes, &length, error))
-    return FALSE;
-
-  /* Segments up to the start of the scan, then anything up to the end of the image. */
-  while (at + 4 <= length && bytes[at] == 0xff && marker != 0xda)
-    {
-      marker = bytes[at + 1];
-      at += marker == 0xff ? 1 : 2 + (bytes[at + 2] << 8 | bytes[at + 3]);
-    }
-  while (at + 2 <= length && !(bytes[at] == 0xff && bytes[at + 1] == 0xd9))
-    at++;
-  if (at + 2 > length)
-    {
-      g_autofree char *shown = g_filename_display_name (path);
-
-      g_set_error (error, GW_ERROR, GW_ERROR_PHOTO,
-                   _ ("“%s” is truncated: the file ends before its picture does."), shown);
-      return FALSE;
-    }
-  return TRUE;
+  if (space && !babl_space_is_cmyk (space))
+    gegl_buffer_set_format (
+        buffer, babl_format_with_space (babl_format_get_encoding (gegl_buffer_get_format (buffer)), space));
 }
 
 /* ---- Loading --------------------------------------------------------------------------------------------- */
@@ -169,9 +209,16 @@ gw_photo_file_load (const char *path, GObject **metadata, GError **error)
   g_autoptr (GeglBuffer) buffer = NULL;
   GeglNode *load, *sink;
 
-  if (!format || (g_str_equal (format->type, "image/jpeg") && !check_jpeg_end (path, error)))
+  if (!format)
     return NULL;
+  if (!gw_file_is_whole (path, format->type))
+    {
+      g_set_error (error, GW_ERROR, GW_ERROR_PHOTO,
+                   _ ("“%s” is truncated: the file ends before its picture does."), shown);
+      return NULL;
+    }
 
+  work_begin (_ ("“%s” cannot be read: it is damaged"), shown, NULL);
   messages_begin (&messages);
   graph = gegl_node_new ();
   *metadata = G_OBJECT (gegl_metadata_hash_new ());
@@ -182,6 +229,7 @@ gw_photo_file_load (const char *path, GObject **metadata, GError **error)
   gegl_node_link (load, sink);
   gegl_node_process (sink);
   messages_end (&messages);
+  work_end ();
 
   if (!buffer || gegl_buffer_get_width (buffer) < 1 || gegl_buffer_get_height (buffer) < 1 || messages.first)
     {
@@ -190,6 +238,9 @@ gw_photo_file_load (const char *path, GObject **metadata, GError **error)
       g_clear_object (metadata);
       return NULL;
     }
+  if (g_str_equal (format->type, "image/webp"))
+    set_space (buffer, gw_file_webp_space (path));
+
   return g_steal_pointer (&buffer);
 }
 
@@ -208,6 +259,7 @@ gw_photo_file_can_save (const char *path, GError **error)
 {
   g_autofree char *shown = g_filename_display_name (path);
   g_autofree char *folder = g_path_get_dirname (path);
+  int number = 0;
 
   if (!format_by_ending (path))
     {
@@ -216,9 +268,14 @@ gw_photo_file_can_save (const char *path, GError **error)
                    shown);
       return FALSE;
     }
-  if (g_access (folder, W_OK) != 0 || g_file_test (path, G_FILE_TEST_IS_DIR))
+  if (g_file_test (path, G_FILE_TEST_IS_DIR))
+    number = EISDIR;
+  else if (g_file_test (folder, G_FILE_TEST_EXISTS) && !g_file_test (folder, G_FILE_TEST_IS_DIR))
+    number = ENOTDIR;
+  else if (g_access (folder, W_OK) != 0)
+    number = errno;
+  if (number != 0)
     {
-      const int number = g_file_test (path, G_FILE_TEST_IS_DIR) ? EISDIR : errno;
 
       g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (number), _ ("“%s” cannot be written: %s"),
                    shown, g_strerror (number));
@@ -252,11 +309,37 @@ save (GeglBuffer *buffer, const Format *format, const char *path, GObject *metad
   if (g_str_equal (format->type, "image/png"))
     gegl_node_set (save, "bitdepth", eight_bits ? 8 : 16, NULL);
   else if (g_str_equal (format->type, "image/jpeg"))
-    gegl_node_set (save, "quality", JPEG_QUALITY, NULL);
+    gegl_node_set (save, "quality", JPEG_QUALITY, "grayscale", babl_format_get_n_components (pixels) < 3,
+                   NULL);
   set_metadata (save, format->saver, metadata);
   gegl_node_link (source, save);
 
   gegl_node_process (save);
+}
+
+/* Puts @unfinished in the place of @path, with its permissions; behind a symbolic link, in the place of what it names. */
+static gboolean
+replace_file (const char *unfinished, const char *path, GError **error)
+{
+  g_autofree char *shown = g_filename_display_name (path);
+  char *target = realpath (path, NULL);
+  GStatBuf status;
+  gboolean success;
+
+  if (target && g_stat (target, &status) == 0)
+    g_chmod (unfinished, status.st_mode & 07777);
+  success = g_rename (unfinished, target ? target : path) == 0;
+  if (!success)
+    {
+      const int number = errno;
+
+      g_unlink (unfinished);
+      g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (number), _ ("“%s” cannot be written: %s"),
+                   shown, g_strerror (number));
+    }
+  free (target);
+
+  return success;
 }
 
 gboolean
@@ -267,6 +350,7 @@ gw_photo_file_save (GeglBuffer *buffer, const char *path, GObject *metadata, con
   g_autofree char *shown = g_filename_display_name (path);
   g_autofree char *unfinished = NULL;
   g_auto (Messages) messages = { 0 };
+  gboolean success;
   GStatBuf status;
 
   if (!gw_photo_file_can_save (path, error))
@@ -274,28 +358,27 @@ gw_photo_file_save (GeglBuffer *buffer, const char *path, GObject *metadata, con
 
   /* In the same folder, so that it can be renamed; with the ending, since some savers look at it. */
   unfinished = g_strdup_printf ("%s.%u-unfinished%s", path, g_random_int (), format->ending);
+  work_begin (_ ("“%s” cannot be written: is the disk full?"), shown, unfinished);
   messages_begin (&messages);
   save (buffer, format, unfinished, metadata);
   messages_end (&messages);
-  if (messages.first || g_stat (unfinished, &status) != 0 || status.st_size == 0)
+  if (messages.first || g_stat (unfinished, &status) != 0 || status.st_size == 0
+      || !gw_file_is_whole (unfinished, format->type))
     {
       g_unlink (unfinished);
       g_set_error (error, GW_ERROR, GW_ERROR_PHOTO, _ ("“%s” cannot be written: %s"), shown,
-                   messages.first ? messages.first : _ ("no file came out"));
-      return FALSE;
+                   messages.first ? messages.first : _ ("is the disk full?"));
+      success = FALSE;
     }
-  if (original)
-    copy_exif (original, unfinished);
-  if (g_rename (unfinished, path) != 0)
+  else
     {
-      const int number = errno;
-
-      g_unlink (unfinished);
-      g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (number), _ ("“%s” cannot be written: %s"),
-                   shown, g_strerror (number));
-      return FALSE;
+      if (original)
+        copy_exif (original, unfinished);
+      success = replace_file (unfinished, path, error);
     }
-  return TRUE;
+  work_end ();
+
+  return success;
 }
 
 gboolean
