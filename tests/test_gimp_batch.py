@@ -91,6 +91,13 @@ def save(image, path):
     assert Gimp.file_save(Gimp.RunMode.NONINTERACTIVE, image, Gio.File.new_for_path(str(path)), None)
 
 
+def save_photo(path, width, height):
+    """For other tests."""
+    image, _ = new_image(make_photo(width, height), Gimp.Precision.U8_NON_LINEAR)
+    save(image, path)
+    image.delete()
+
+
 def report(layer):
     """What the layer says of itself."""
     return json.loads(bytes(layer.get_parasite('grainwise').get_data()).rstrip(b'\0'))
@@ -494,7 +501,7 @@ class Scripts(GimpTest):
     """GIMP started anew, for its exit code."""
 
     def denoise(self, arguments, **environment):
-        save(new_image(make_photo(), Gimp.Precision.U8_NON_LINEAR)[0], self.folder / 'photo.png')
+        save_photo(self.folder / 'photo.png', 96, 64)
         return gimp.run(os.environ | environment, f'''(script-fu-use-v3)
             (let ((image (gimp-file-load RUN-NONINTERACTIVE "{self.folder}/photo.png")))
               (plug-in-grainwise-denoise #:image image #:drawables (gimp-image-get-layers image) {arguments})
@@ -531,7 +538,7 @@ class Scripts(GimpTest):
 
     def test_denoise_photo(self):
         photo, out = self.folder / 'photo.jpg', self.folder / 'out'
-        save(new_image(make_photo(200, 150), Gimp.Precision.U8_NON_LINEAR)[0], photo)
+        save_photo(photo, 200, 150)
         status, output = gimp.run(os.environ, f'(load "{SCRIPT}") (denoise-photo "{photo}" 20 "{out}")', gimp.SCHEME)
         self.assertEqual((status, output), (0, ''))
 

@@ -23,18 +23,11 @@ LEVEL = 37.0
 
 # ---- Inside of GIMP -------------------------------------------------------------------------------------------
 
-def make_photo(path):
-    import test_gimp_batch as batch
-
-    image, _ = batch.new_image(batch.make_photo(700, 520), batch.Gimp.Precision.U8_NON_LINEAR)
-    batch.save(image, path)
-
-
-def run_plug_in(folder, run_mode):
+def run_plug_in(folder, photo, run_mode):
     """Leaves in the folder what came of it."""
     import test_gimp_batch as batch
 
-    image = batch.load(f'{folder}/photo.png')
+    image = batch.load(f'{folder}/{photo}.png')
     layer = image.get_layers()[0]
     pixels = batch.raw(layer)
     result = {}
@@ -62,11 +55,12 @@ class DialogTest(unittest.TestCase):
         cls.addClassCleanup(temporary.cleanup)
         cls.folder = pathlib.Path(temporary.name)
         cls.warnings = []
-        status, output = gimp.run(os.environ, gimp.call('test_gimp_dialog', 'make_photo', f'{cls.folder}/photo.png'))
-        assert status == 0, output
+        for name, *size in ('photo', 700, 520), ('small', 300, 200):
+            status, output = gimp.run(os.environ, gimp.call('test_gimp_batch', 'save_photo', f'{cls.folder}/{name}.png', *size))
+            assert status == 0, output
 
-    def start(self, run_mode='INTERACTIVE'):
-        self.gimp = gimp.start(os.environ, gimp.call('test_gimp_dialog', 'run_plug_in', str(self.folder), run_mode))
+    def start(self, run_mode='INTERACTIVE', photo='photo'):
+        self.gimp = gimp.start(os.environ, gimp.call('test_gimp_dialog', 'run_plug_in', str(self.folder), photo, run_mode))
         self.addCleanup(self.gimp.kill)
         if run_mode == 'INTERACTIVE':
             self.dialog = gimp.wait_for(lambda: gimp.find_window('^Denoise with Confidence$'))
@@ -114,7 +108,6 @@ class DialogTest(unittest.TestCase):
         if 'GRAINWISE_SCREENSHOTS' in os.environ:
             shutil.copy(path, pathlib.Path(os.environ['GRAINWISE_SCREENSHOTS'], f'dialog-{name}.png'))
         area = gimp.find(self.dialog, ('drawing area',)).get_component_iface().get_extents(Atspi.CoordType.SCREEN)
-        self.assertGreaterEqual((area.width, area.height), (400, 400))
         return np.asarray(Image.open(path).convert('RGB')).astype(int)[area.y:, area.x:][:area.height, :area.width]
 
     def assert_part_of(self, part, whole, levels):
@@ -140,6 +133,7 @@ class DialogTest(unittest.TestCase):
         self.level().get_value_iface().set_current_value(LEVEL)
         self.wait_for_status(r'^Noise 37\.0 levels; expected error here after denoising \d')
         denoised = self.preview('denoised')
+        self.assertEqual(denoised.shape, (480, 480, 3))
         self.choose('Uncertainty')
         status = self.wait_for_status(r'^Uncertainty here: .* levels on average; white = ')
         uncertainty = self.preview('uncertainty')
@@ -189,7 +183,17 @@ class DialogTest(unittest.TestCase):
         self.start('WITH_LAST_VALS')
         self.assertAlmostEqual(self.finish()['report']['noise_level'], LEVEL, places=4)
 
-    def test_5_no_warnings(self):
+    def test_5_small_photo(self):
+        """Smaller than the preview, which then shows all of it."""
+        self.start(photo='small')
+        self.choose('Denoised')
+        self.wait_for_status('^Noise')
+        denoised = self.preview('small')
+        gimp.press(self.button('OK'))
+        self.finish()
+        self.assert_part_of(np.load(self.folder / 'denoised.npy').astype(int), denoised, 2)
+
+    def test_6_no_warnings(self):
         self.assertTrue(self.warnings)
         for each in self.warnings:
             self.assertEqual(each, '')

@@ -15,14 +15,6 @@ LABEL = 'Denoise with Confidence'
 BUTTONS = 'push button', 'button'
 
 
-def make_photo(path, width, height):
-    """Inside of GIMP."""
-    import test_gimp_batch as batch
-
-    image, _ = batch.new_image(batch.make_photo(width, height), batch.Gimp.Precision.U8_NON_LINEAR)
-    batch.save(image, path)
-
-
 def xdotool(*arguments):
     return subprocess.run(['xdotool', *map(str, arguments)], capture_output=True, text=True, timeout=20).stdout
 
@@ -32,7 +24,7 @@ class FullGimpTest(unittest.TestCase):
         temporary = tempfile.TemporaryDirectory()
         self.addCleanup(temporary.cleanup)
         photo = pathlib.Path(temporary.name, 'photo.png')
-        status, output = gimp.run(os.environ, gimp.call('test_gimp_full', 'make_photo', str(photo), width, height))
+        status, output = gimp.run(os.environ, gimp.call('test_gimp_batch', 'save_photo', str(photo), width, height))
         self.assertEqual(status, 0, output)
         self.gimp = subprocess.Popen(['gimp', '--new-instance', '--no-splash', '--console-messages', str(photo)],
                                      stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
