@@ -159,6 +159,8 @@ gw_layers_add (GimpImage *image, GimpLayer *layer, const GwResult *result, gbool
       gimp_item_set_visible (GIMP_ITEM (*uncertainty), FALSE); /* it would cover the photo */
       success = insert (image, *uncertainty, *denoised);
     }
+  if (success) /* the next stroke is not meant for the hidden layer */
+    success = gimp_image_set_selected_layers (image, (const GimpLayer *[]) { *denoised, NULL });
   gimp_image_undo_group_end (image);
 
   if (!success)

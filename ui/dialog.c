@@ -10,6 +10,7 @@
 #include "uncertainty.h"
 
 #define PREVIEW_SIZE "480"
+#define STATUS_WIDTH 56 /* characters, twice */
 
 typedef struct
 {
@@ -286,6 +287,8 @@ static void
 add_preview (Dialog *dialog, GimpProcedureDialog *gimp_dialog, GimpDrawable *drawable, GtkBox *box)
 {
   GtkCssProvider *css = gtk_css_provider_new ();
+  g_autoptr (PangoLayout) lines = NULL;
+  int height;
 
   dialog->preview = gimp_procedure_dialog_get_drawable_preview (gimp_dialog, "preview", drawable);
   dialog->status = gtk_label_new ("");
@@ -296,15 +299,35 @@ add_preview (Dialog *dialog, GimpProcedureDialog *gimp_dialog, GimpDrawable *dra
                                   GTK_STYLE_PROVIDER_PRIORITY_APPLICATION);
   g_object_unref (css);
 
-  gtk_label_set_xalign (GTK_LABEL (dialog->status), 0);
+  /* Of one size whatever it says: if the preview had to give way to a longer line, it would be drawn anew, which says
+   * something else, and so on. */
+  lines = gtk_widget_create_pango_layout (dialog->status, "1\n2");
+  pango_layout_get_pixel_size (lines, NULL, &height);
+  gtk_widget_set_size_request (dialog->status, -1, height);
+  gtk_label_set_width_chars (GTK_LABEL (dialog->status), STATUS_WIDTH);
+  gtk_label_set_max_width_chars (GTK_LABEL (dialog->status), STATUS_WIDTH);
   gtk_label_set_line_wrap (GTK_LABEL (dialog->status), TRUE);
-  gtk_label_set_max_width_chars (GTK_LABEL (dialog->status), 60);
-  gtk_label_set_selectable (GTK_LABEL (dialog->status), TRUE);
-  gtk_widget_set_can_focus (dialog->status, FALSE);
+  gtk_label_set_lines (GTK_LABEL (dialog->status), 2);
+  gtk_label_set_ellipsize (GTK_LABEL (dialog->status), PANGO_ELLIPSIZE_END);
+  gtk_label_set_xalign (GTK_LABEL (dialog->status), 0);
+  gtk_label_set_yalign (GTK_LABEL (dialog->status), 0);
   gtk_box_pack_start (box, dialog->preview, TRUE, TRUE, 0);
   gtk_box_pack_start (box, dialog->status, FALSE, FALSE, 0);
 
   g_signal_connect (dialog->preview, "invalidated", G_CALLBACK (update_preview), dialog);
+}
+
+/* A choice with its label; screen readers get the label, too. */
+static void
+add_choice (GimpProcedureDialog *gimp_dialog, const char *name, GtkBox *box)
+{
+  GtkWidget *choice = gimp_procedure_dialog_get_widget (gimp_dialog, name, G_TYPE_NONE);
+  GtkLabel *label = GTK_LABEL (gimp_labeled_get_label (GIMP_LABELED (choice)));
+  GtkWidget *control = gtk_label_get_mnemonic_widget (label);
+
+  if (control)
+    atk_object_set_name (gtk_widget_get_accessible (control), gtk_label_get_text (label));
+  gtk_box_pack_start (box, choice, FALSE, FALSE, 0);
 }
 
 static void
@@ -321,11 +344,10 @@ fill (Dialog *dialog, GimpProcedureDialog *gimp_dialog, GimpDrawable *drawable)
   add_preview (dialog, gimp_dialog, drawable, left);
   add_noise_widgets (dialog, gimp_dialog, right);
   for (guint i = 0; i < G_N_ELEMENTS (choices); i++)
-    gtk_box_pack_start (right, gimp_procedure_dialog_get_widget (gimp_dialog, choices[i], G_TYPE_NONE), FALSE,
-                        FALSE, 0);
+    add_choice (gimp_dialog, choices[i], right);
   add_model_widget (dialog, right);
   gtk_label_set_line_wrap (GTK_LABEL (explanation), TRUE);
-  gtk_label_set_max_width_chars (GTK_LABEL (explanation), 36);
+  gtk_label_set_max_width_chars (GTK_LABEL (explanation), 44);
   gtk_label_set_xalign (GTK_LABEL (explanation), 0);
   gtk_box_pack_start (right, explanation, FALSE, FALSE, 0);
 
@@ -352,6 +374,7 @@ gw_dialog_run (GimpProcedure *procedure, GimpProcedureConfig *config, GimpDrawab
   gw_photo_estimate (dialog.photo, &dialog.estimate, NULL,
                      NULL); /* without it the level is 0, and the run says why */
 
+  g_object_set (config, "view", "denoised", NULL); /* not what happened to be looked at last */
   gimp_dialog = gimp_procedure_dialog_new (procedure, config, _ ("Denoise with Confidence"));
   gimp_dialog_set_alternative_button_order (GTK_DIALOG (gimp_dialog), GTK_RESPONSE_OK, GTK_RESPONSE_CANCEL,
                                             -1);
