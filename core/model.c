@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "model.h"
+#include "winograd.h"
 
 #include <glib/gi18n-lib.h>
 
@@ -297,7 +298,8 @@ build (Builder *builder)
 
   card->multiply_adds_per_pixel
       = gw_network_multiply_adds (&model->network) / (model->shuffle * model->shuffle);
-  card->alignment = model->shuffle << (n_widths - 1);
+  model->multiple = model->shuffle << (n_widths - 1);
+  card->alignment = model->multiple * GW_WINOGRAD_TILE;
   card->radius = (gw_network_radius (&model->network) + 1) * model->shuffle;
 
   return TRUE;

@@ -23,6 +23,7 @@ struct _GwModel
   GwModelCard card;
   GwNetwork network;
   int shuffle;
+  int multiple; /* sides are mirrored up to a multiple of this */
   int mean;     /* the layer with GW_MEAN_PLANES * shuffle^2 channels */
   int cholesky; /* the layer with GW_CHOLESKY * shuffle^2 channels */
 };

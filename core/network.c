@@ -6,9 +6,10 @@
 
 #include "convolution.h"
 #include "grainwise.h"
+#include "winograd.h"
 
 /* Pixels of a row that are one job: their source and result stay in the first-level cache. */
-#define STRETCH 128
+#define STRETCH (GW_WINOGRAD_TILE * GW_WINOGRAD_TILES)
 
 /* The rows of a layer that are kept: row y lies in place y modulo height. */
 typedef struct
@@ -27,7 +28,9 @@ struct _GwPass
   int *outputs;
   int n_outputs;
   int block;
-  int given; /* rows of the outputs that the caller has seen */
+  int given;      /* rows of the outputs that the caller has seen */
+  float *scratch; /* of the tiles, one stretch at a time; for each thread scratch_size floats */
+  gsize scratch_size;
 };
 
 /* ---- Describing ------------------------------------------------------------------------------------------ */
@@ -42,13 +45,39 @@ void
 gw_network_clear (GwNetwork *network)
 {
   for (guint i = 0; i < network->layers->len; i++)
-    g_free (g_array_index (network->layers, GwLayer, i).weights);
+    {
+      g_free (g_array_index (network->layers, GwLayer, i).weights);
+      g_free (g_array_index (network->layers, GwLayer, i).winograd);
+    }
   g_clear_pointer (&network->layers, g_array_unref);
+}
+
+/* Rows come in fours.  A layer can compute one row fewer than its source has; so if the source has 4k - n rows, tiles that
+ * begin at -(n + 1) can be computed up to the last row, and no layer runs more than one row behind another. */
+static int
+tile_offset (const GwNetwork *network, const GwLayer *layer)
+{
+  const int offset = network->layers->len > 0 ? gw_network_get (network, layer->source)->tile_offset : 0;
+
+  switch (layer->kind)
+    {
+    case GW_LAYER_CONV3:
+      return (offset + 1) % GW_WINOGRAD_TILE;
+    case GW_LAYER_DOWN2:
+      return (offset + 1) / 2;
+    case GW_LAYER_UP2:
+      return 2 * offset % GW_WINOGRAD_TILE;
+    default:
+      return offset;
+    }
 }
 
 int
 gw_network_add (GwNetwork *network, GwLayer layer)
 {
+  if (layer.kind == GW_LAYER_CONV3)
+    layer.winograd = gw_winograd_weights (&layer);
+  layer.tile_offset = tile_offset (network, &layer);
   g_array_append_val (network->layers, layer);
 
   return network->layers->len - 1;
@@ -119,8 +148,10 @@ rows_possible (const GwPass *pass, int number)
 
   if (layer->addend >= 0)
     rows = MIN (rows, pass->rings[layer->addend].done);
-  /* No more than a block at once, also when the photo has ended and everything could be finished. */
-  rows = MIN (rows, pass->rings[number].done + (pass->block >> layer->scale));
+  /* No more than a block at once, also when the photo has ended and everything could be finished; but whole tiles. */
+  rows = MIN (rows, pass->rings[number].done + MAX (pass->block >> layer->scale, GW_WINOGRAD_TILE));
+  if (layer->winograd && rows < pass->rings[number].total)
+    rows -= (rows + layer->tile_offset) % GW_WINOGRAD_TILE;
 
   return MAX (rows, pass->rings[number].done);
 }
@@ -202,7 +233,8 @@ plan (GwPass *pass)
 static gsize
 row_length (const Ring *ring, int channels)
 {
-  return (gsize) (ring->width + 2) * channels;
+  /* up to the end of the last tile */
+  return (gsize) ((ring->width + GW_WINOGRAD_TILE - 1) / GW_WINOGRAD_TILE * GW_WINOGRAD_TILE + 2) * channels;
 }
 
 GwPass *
@@ -227,6 +259,11 @@ gw_pass_new (const GwNetwork *network, GwWorkers *workers, int width, int height
   plan (pass);
 
   for (int i = 0; i < n; i++)
+    if (gw_network_get (network, i)->winograd)
+      pass->scratch_size = MAX (pass->scratch_size, gw_winograd_scratch (gw_network_get (network, i)));
+  pass->scratch = g_new (float, pass->scratch_size *gw_workers_count (workers));
+
+  for (int i = 0; i < n; i++)
     {
       Ring *ring = &pass->rings[i];
 
@@ -248,6 +285,7 @@ gw_pass_free (GwPass *pass)
 {
   for (guint i = 0; i < pass->network->layers->len; i++)
     g_free (pass->rings[i].data);
+  g_free (pass->scratch);
   g_free (pass->rings);
   g_free (pass->outputs);
   g_free (pass);
@@ -269,7 +307,7 @@ typedef struct
   GwPass *pass;
   const GwLayer *layer;
   int number;
-  int first;     /* row */
+  int first;     /* row; the first of a tile may lie above the photo */
   int stretches; /* in a row */
 } Step;
 
@@ -281,14 +319,30 @@ source_row (const Step *step, int row)
   return row >= 0 && row < source->total ? gw_pass_row (step->pass, step->layer->source, row) : NULL;
 }
 
-/* One stretch of one row of a layer. */
+/* One stretch of the rows that are computed together: four for a layer in tiles, else one. */
 static void
-compute_stretch (int job, gpointer data)
+compute_tiles (const Step *step, int row, int x, float *scratch)
 {
-  const Step *step = data;
+  GwPass *pass = step->pass;
   const GwLayer *layer = step->layer;
-  const int row = step->first + job / step->stretches;
-  const int x = job % step->stretches * STRETCH;
+  const Ring *ring = &pass->rings[step->number];
+  const float *rows[GW_WINOGRAD_TILE + 2], *addends[GW_WINOGRAD_TILE];
+  float *out[GW_WINOGRAD_TILE];
+
+  for (int i = 0; i < GW_WINOGRAD_TILE + 2; i++)
+    rows[i] = source_row (step, row - 1 + i);
+  for (int i = 0; i < GW_WINOGRAD_TILE; i++)
+    {
+      out[i] = row + i >= 0 && row + i < ring->total ? gw_pass_row (pass, step->number, row + i) : NULL;
+      addends[i] = layer->addend >= 0 && out[i] ? gw_pass_row (pass, layer->addend, row + i) : NULL;
+    }
+  gw_winograd_conv3 (layer, rows, layer->addend >= 0 ? addends : NULL, out, x, ring->width, scratch);
+}
+
+static void
+compute_row (const Step *step, int row, int x)
+{
+  const GwLayer *layer = step->layer;
   const int width = step->pass->rings[layer->kind == GW_LAYER_UP2 ? layer->source : step->number].width;
   const int n = MIN (STRETCH, width - x);
   float *out = gw_pass_row (step->pass, step->number, row);
@@ -318,6 +372,19 @@ compute_stretch (int job, gpointer data)
     }
 }
 
+static void
+compute_stretch (int job, int thread, gpointer data)
+{
+  const Step *step = data;
+  const int group = job / step->stretches, x = job % step->stretches * STRETCH;
+
+  if (step->layer->winograd)
+    compute_tiles (step, step->first + group * GW_WINOGRAD_TILE, x,
+                   step->pass->scratch + thread * step->pass->scratch_size);
+  else
+    compute_row (step, step->first + group, x);
+}
+
 int
 gw_pass_next (GwPass *pass, int *first)
 {
@@ -342,10 +409,17 @@ gw_pass_push (GwPass *pass, int *first)
           = { .pass = pass, .layer = gw_network_get (pass->network, i), .number = i, .first = ring->done };
       int rows = rows_possible (pass, i) - ring->done;
       int width = pass->rings[step.layer->kind == GW_LAYER_UP2 ? step.layer->source : i].width;
+      int groups = rows;
+
+      if (step.layer->winograd)
+        {
+          step.first -= (ring->done + step.layer->tile_offset) % GW_WINOGRAD_TILE;
+          groups = (ring->done + rows - step.first + GW_WINOGRAD_TILE - 1) / GW_WINOGRAD_TILE;
+        }
 
       step.stretches = (width + STRETCH - 1) / STRETCH;
       if (rows > 0)
-        gw_workers_run (pass->workers, compute_stretch, &step, rows * step.stretches);
+        gw_workers_run (pass->workers, compute_stretch, &step, groups * step.stretches);
       ring->done += rows;
     }
 

@@ -31,6 +31,8 @@ typedef struct
   int scale;     /* log2 of how much coarser than the input */
   float
       *weights; /* CONV3: [3][3][in][out]; DOWN2: [2][2][in][out]; UP2: [2][in][2][out] (row, column first) */
+  float *winograd; /* CONV3: the weights as core/winograd.h wants them, or NULL: plain products */
+  int tile_offset; /* CONV3 in tiles: their rows begin at -tile_offset, so that a tile never waits for one more row */
   const float *bias; /* [out] or NULL */
   int first_plane;   /* ASINH: the addend's channels from here on are noise levels */
 } GwLayer;
@@ -42,7 +44,7 @@ typedef struct
 
 void gw_network_init (GwNetwork *network);
 void gw_network_clear (GwNetwork *network);
-/* Takes over layer.weights.  Returns the layer's number. */
+/* Takes over layer.weights, and sets layer.winograd and layer.tile_offset.  Returns the layer's number. */
 int gw_network_add (GwNetwork *network, GwLayer layer);
 
 const GwLayer *gw_network_get (const GwNetwork *network, int layer);

@@ -211,7 +211,7 @@ grey_variance (Cholesky l)
 
 /* One row of the photo; @number counts from the block's first. */
 static void
-finish_row (int number, gpointer data)
+finish_row (int number, int thread, gpointer data)
 {
   Job *job = data;
   const int y = job->first + number;
@@ -320,7 +320,7 @@ gw_posterior_run (const GwModel *model, const GwPhoto *photo, const GwNoise *noi
                   GwWriteRows write, gpointer data, GError **error)
 {
   static const GwRun defaults = { 0 };
-  const int aligned = model->card.alignment;
+  const int aligned = model->multiple;
   g_autoptr (GwWorkers) workers = NULL;
   g_auto (Job) job = { .model = model, .photo = photo, .noise = noise };
 

@@ -16,14 +16,15 @@ struct _GwWorkers
   int next; /* atomic */
   int busy; /* threads that have not finished this step */
   guint step;
+  int numbered; /* threads that have begun */
   gboolean quit;
 };
 
 static void
-work (GwWorkers *workers)
+work (GwWorkers *workers, int thread)
 {
   for (int i; (i = g_atomic_int_add (&workers->next, 1)) < workers->n_jobs;)
-    workers->job (i, workers->data);
+    workers->job (i, thread, workers->data);
 }
 
 static gpointer
@@ -31,8 +32,10 @@ thread_main (gpointer data)
 {
   GwWorkers *workers = data;
   guint step = 0;
+  int number;
 
   g_mutex_lock (&workers->mutex);
+  number = ++workers->numbered; /* the caller's thread is 0 */
   while (TRUE)
     {
       while (workers->step == step && !workers->quit)
@@ -42,7 +45,7 @@ thread_main (gpointer data)
       step = workers->step;
 
       g_mutex_unlock (&workers->mutex);
-      work (workers);
+      work (workers, number);
       g_mutex_lock (&workers->mutex);
 
       if (--workers->busy == 0)
@@ -94,6 +97,12 @@ gw_workers_free (GwWorkers *workers)
   g_free (workers);
 }
 
+int
+gw_workers_count (const GwWorkers *workers)
+{
+  return workers->threads->len + 1;
+}
+
 void
 gw_workers_run (GwWorkers *workers, GwJob job, gpointer data, int n_jobs)
 {
@@ -107,7 +116,7 @@ gw_workers_run (GwWorkers *workers, GwJob job, gpointer data, int n_jobs)
   g_cond_broadcast (&workers->begin);
   g_mutex_unlock (&workers->mutex);
 
-  work (workers);
+  work (workers, 0);
 
   g_mutex_lock (&workers->mutex);
   while (workers->busy > 0)

@@ -6,6 +6,7 @@
 
 #include "convolution.h"
 #include "reference.h"
+#include "winograd.h"
 
 /* A padded copy: a zero pixel on either side of every row.  Returns the start of row 0's first pixel. */
 static float *
@@ -106,6 +107,85 @@ test_layers (gconstpointer data)
       }
 }
 
+/* A copy as the tiles need it: zero pixels up to the end of the last tile. */
+static float *
+padded_to_tiles (const float *image, int width, int height, int channels, int stride)
+{
+  float *copy = g_new0 (float, (gsize) height *stride *channels);
+
+  for (int y = 0; y < height; y++)
+    for (int i = 0; i < width * channels; i++)
+      copy[((gsize) y * stride + 1) * channels + i] = image[(gsize) y * width * channels + i];
+
+  return copy;
+}
+
+static void
+check_winograd (int in, int out, int width, int height, int top, double scale, gboolean all, GRand *rand)
+{
+  const int stride = (width + 3) / 4 * 4 + 2;
+  g_autofree float *weights = random_floats (rand, 9 * in * out);
+  g_autofree float *bias = random_floats (rand, out);
+  g_autofree float *source = random_floats (rand, (gsize) width * height * in);
+  g_autofree float *addend = random_floats (rand, (gsize) width * height * out);
+  g_autofree float *result = g_new0 (float, (gsize) width *height *out);
+  GwLayer layer = { .kind = GW_LAYER_CONV3,
+                    .addend = -1,
+                    .relu = all,
+                    .in = in,
+                    .out = out,
+                    .weights = weights,
+                    .bias = all ? bias : NULL };
+
+  for (gsize i = 0; i < (gsize) width * height * in; i++)
+    source[i] *= scale;
+  layer.winograd = gw_winograd_weights (&layer);
+
+  g_autofree float *transformed = layer.winograd;
+  g_autofree float *scratch = g_new (float, gw_winograd_scratch (&layer));
+  g_autofree float *copy = padded_to_tiles (source, width, height, in, stride);
+  g_autofree float *expected = reference_layer (&layer, source, width, height, all ? addend : NULL, 0);
+
+  for (int y = -top; y < height; y += GW_WINOGRAD_TILE)
+    {
+      const float *rows[6], *addends[4];
+      float *outs[4];
+
+      for (int i = 0; i < 6; i++)
+        rows[i]
+            = y + i - 1 >= 0 && y + i - 1 < height ? copy + ((gsize) (y + i - 1) * stride + 1) * in : NULL;
+      for (int i = 0; i < 4; i++)
+        {
+          const gboolean inside = y + i >= 0 && y + i < height;
+
+          outs[i] = inside ? result + (gsize) (y + i) * width * out : NULL;
+          addends[i] = inside ? addend + (gsize) (y + i) * width * out : NULL;
+        }
+      for (int x = 0; x < width; x += GW_WINOGRAD_TILE * GW_WINOGRAD_TILES)
+        gw_winograd_conv3 (&layer, rows, all ? addends : NULL, outs, x, width, scratch);
+    }
+  for (gsize i = 0; i < (gsize) width * height * out; i++)
+    g_assert_cmpfloat (fabs (result[i] - expected[i]), <=, 2e-5 * scale * sqrt (9.0 * in) + 1e-6);
+}
+
+static void
+test_winograd (void)
+{
+  static const int widths[] = { 1, 2, 3, 4, 5, 7, 31, 128, 129, 131, 260 };
+  static const int channels[] = { 16, 32, 64, 256 };
+  static const GwLayer odd = { .in = 24, .out = 32 };
+  g_autoptr (GRand) rand = g_rand_new_with_seed (3);
+
+  for (guint i = 0; i < G_N_ELEMENTS (widths); i++)
+    for (guint j = 0; j < G_N_ELEMENTS (channels); j++)
+      if (channels[j] * widths[i] < 20000) /* the reference is slow */
+        {
+          check_winograd (channels[j], channels[(i + j) % 3], widths[i], 1 + i, j % 4, 1, i % 2, rand);
+          check_winograd (channels[j], 16, widths[i], 3, i % 4, i % 2 ? 1e6 : 1e-4, FALSE, rand);
+        }
+  g_assert_null (gw_winograd_weights (&odd)); /* plain products for these */
+}
+
 static void
 test_asinh (void)
 {
@@ -154,6 +234,7 @@ main (int argc, char **argv)
 
       g_test_add_data_func (path, &cases[i], test_layers);
     }
+  g_test_add_func ("/convolution/winograd", test_winograd);
   g_test_add_func ("/convolution/asinh", test_asinh);
 
   return g_test_run ();

@@ -221,7 +221,7 @@ test_radius (void)
   run (model, photo, 0.1, NULL, 0, &after);
   for (int y = 0; y < 64; y++)
     for (int x = 0; x < size; x++)
-      if (after.mean->values[(y * size + x) * 3] != before.mean->values[(y * size + x) * 3])
+      if (fabs (after.mean->values[(y * size + x) * 3] - before.mean->values[(y * size + x) * 3]) > 1e-6)
         farthest = MAX (farthest, ABS (x - size / 2));
   g_assert_cmpint (farthest, <=, reach);
   g_assert_cmpint (farthest, >, reach / 2);
