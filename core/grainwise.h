@@ -42,8 +42,8 @@ typedef struct
   const char *licence;
   gint64 parameters;
   double multiply_adds_per_pixel;
-  int radius;    /* no output pixel depends on a pixel farther away than this */
-  int alignment; /* a crop gives the same result if its origin is a multiple of this */
+  int radius;    /* but for rounding, no output pixel depends on one farther away */
+  int alignment; /* and a crop gives the same result if its origin is a multiple of this */
 } GwModelCard;
 
 /**
