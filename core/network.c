@@ -2,10 +2,8 @@
 #include "network.h"
 
 #include <string.h>
-#include <glib/gi18n-lib.h>
 
 #include "convolution.h"
-#include "grainwise.h"
 #include "winograd.h"
 
 /* Pixels of a row that are one job: their source and result stay in the first-level cache. */
@@ -239,7 +237,7 @@ row_length (const Ring *ring, int channels)
 
 GwPass *
 gw_pass_new (const GwNetwork *network, GwWorkers *workers, int width, int height, const int *outputs,
-             int n_outputs, int block, GError **error)
+             int n_outputs, int block)
 {
   const int n = network->layers->len;
   g_autoptr (GwPass) pass = g_new0 (GwPass, 1);
@@ -261,7 +259,9 @@ gw_pass_new (const GwNetwork *network, GwWorkers *workers, int width, int height
   for (int i = 0; i < n; i++)
     if (gw_network_get (network, i)->winograd)
       pass->scratch_size = MAX (pass->scratch_size, gw_winograd_scratch (gw_network_get (network, i)));
-  pass->scratch = g_new (float, pass->scratch_size *gw_workers_count (workers));
+  pass->scratch = g_try_new (float, pass->scratch_size *gw_workers_count (workers));
+  if (pass->scratch_size > 0 && !pass->scratch)
+    return NULL;
 
   for (int i = 0; i < n; i++)
     {
@@ -271,11 +271,7 @@ gw_pass_new (const GwNetwork *network, GwWorkers *workers, int width, int height
       ring->data = g_try_malloc0_n (ring->height,
                                     row_length (ring, gw_network_get (network, i)->out) * sizeof (float));
       if (!ring->data)
-        {
-          g_set_error (error, GW_ERROR, GW_ERROR_MEMORY,
-                       _ ("There is not enough memory for a photo %d pixels wide."), width);
-          return NULL;
-        }
+        return NULL;
     }
   return g_steal_pointer (&pass);
 }
@@ -311,6 +307,15 @@ typedef struct
   int stretches; /* in a row */
 } Step;
 
+/* Pixels of a row to be shared out: an up-sampling layer's of its source, each becomes two. */
+static int
+shared_width (const GwPass *pass, int number)
+{
+  const GwLayer *layer = gw_network_get (pass->network, number);
+
+  return pass->rings[layer->kind == GW_LAYER_UP2 ? layer->source : number].width;
+}
+
 static const float *
 source_row (const Step *step, int row)
 {
@@ -343,8 +348,7 @@ static void
 compute_row (const Step *step, int row, int x)
 {
   const GwLayer *layer = step->layer;
-  const int width = step->pass->rings[layer->kind == GW_LAYER_UP2 ? layer->source : step->number].width;
-  const int n = MIN (STRETCH, width - x);
+  const int n = MIN (STRETCH, shared_width (step->pass, step->number) - x);
   float *out = gw_pass_row (step->pass, step->number, row);
   const float *addend = layer->addend >= 0 ? gw_pass_row (step->pass, layer->addend, row) : NULL;
 
@@ -408,7 +412,6 @@ gw_pass_push (GwPass *pass, int *first)
       Step step
           = { .pass = pass, .layer = gw_network_get (pass->network, i), .number = i, .first = ring->done };
       int rows = rows_possible (pass, i) - ring->done;
-      int width = pass->rings[step.layer->kind == GW_LAYER_UP2 ? step.layer->source : i].width;
       int groups = rows;
 
       if (step.layer->winograd)
@@ -417,7 +420,7 @@ gw_pass_push (GwPass *pass, int *first)
           groups = (ring->done + rows - step.first + GW_WINOGRAD_TILE - 1) / GW_WINOGRAD_TILE;
         }
 
-      step.stretches = (width + STRETCH - 1) / STRETCH;
+      step.stretches = (shared_width (pass, i) + STRETCH - 1) / STRETCH;
       if (rows > 0)
         gw_workers_run (pass->workers, compute_stretch, &step, groups * step.stretches);
       ring->done += rows;

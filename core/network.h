@@ -29,10 +29,12 @@ typedef struct
   gboolean relu; /* max (0, .) of the result */
   int in, out;   /* channels */
   int scale;     /* log2 of how much coarser than the input */
-  float
-      *weights; /* CONV3: [3][3][in][out]; DOWN2: [2][2][in][out]; UP2: [2][in][2][out] (row, column first) */
-  float *winograd; /* CONV3: the weights as core/winograd.h wants them, or NULL: plain products */
-  int tile_offset; /* CONV3 in tiles: their rows begin at -tile_offset, so that a tile never waits for one more row */
+  /* CONV3: [3][3][in][out]; DOWN2: [2][2][in][out]; UP2: [2][in][2][out] (row, column first) */
+  float *weights;
+  /* CONV3: the weights as core/winograd.h wants them, or NULL: plain products */
+  float *winograd;
+  /* CONV3 in tiles: their rows begin at -tile_offset, so that a tile never waits for one more row */
+  int tile_offset;
   const float *bias; /* [out] or NULL */
   int first_plane;   /* ASINH: the addend's channels from here on are noise levels */
 } GwLayer;
@@ -62,10 +64,10 @@ typedef struct _GwPass GwPass;
  * @outputs: the layers whose rows the caller reads, together with the input's
  * @block: rows of the input layer pushed at once, a multiple of 2^(largest scale)
  *
- * Plans how many rows each layer must keep, and allocates them; GW_ERROR_MEMORY if that fails.
+ * Plans how many rows each layer must keep, and allocates them; %NULL if there is not enough memory.
  */
 GwPass *gw_pass_new (const GwNetwork *network, GwWorkers *workers, int width, int height, const int *outputs,
-                     int n_outputs, int block, GError **error);
+                     int n_outputs, int block);
 void gw_pass_free (GwPass *pass);
 
 /* Rows of the input layer to be filled next: from *@first on, the number returned; 0 when the photo has ended. */

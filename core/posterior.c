@@ -296,9 +296,7 @@ allocate (Job *job, GwWorkers *workers, GError **error)
 
   job->pass = gw_pass_new (&model->network, workers, job->padded_width / model->shuffle,
                            job->padded_height / model->shuffle, outputs, G_N_ELEMENTS (outputs),
-                           job->block / model->shuffle, error);
-  if (!job->pass)
-    return FALSE;
+                           job->block / model->shuffle);
 
   job->photo_rows = g_try_new (float, pixels * job->photo->channels);
   job->level_rows = g_try_new (float, pixels * job->photo->channels);
@@ -306,7 +304,8 @@ allocate (Job *job, GwWorkers *workers, GError **error)
   job->level = g_try_new (float, pixels * job->photo->channels);
   job->mean = g_try_new (float, pixels * job->photo->channels);
   job->covariance = g_try_new (float, pixels * job->covariances);
-  if (!job->photo_rows || !job->level_rows || !job->noisy || !job->level || !job->mean || !job->covariance)
+  if (!job->pass || !job->photo_rows || !job->level_rows || !job->noisy || !job->level || !job->mean
+      || !job->covariance)
     {
       g_set_error (error, GW_ERROR, GW_ERROR_MEMORY,
                    _ ("There is not enough memory for a photo %d pixels wide."), job->photo->width);

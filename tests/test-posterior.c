@@ -102,8 +102,7 @@ test_streaming (void)
             = reference_network (&model->network, input->values, width, height, model->mean);
         g_autofree float *cholesky
             = reference_network (&model->network, input->values, width, height, model->cholesky);
-        g_autoptr (GwPass) pass
-            = gw_pass_new (&model->network, workers, width, height, outputs, 2, block, NULL);
+        g_autoptr (GwPass) pass = gw_pass_new (&model->network, workers, width, height, outputs, 2, block);
         const float *expected[] = { mean, cholesky };
         int finished = 0;
 
