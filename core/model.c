@@ -154,6 +154,7 @@ build_score_net (Builder *builder, const int *widths, int n_widths, int blocks)
   GwModel *model = builder->model;
   const int cells = model->shuffle * model->shuffle;
   const int deepest = n_widths - 1;
+  const int hidden = MIN (widths[0], 32);
   int skips[MAX_STAGES];
   int x, input, features;
 
@@ -199,8 +200,8 @@ build_score_net (Builder *builder, const int *widths, int n_widths, int blocks)
                                                           .in = widths[0],
                                                           .out = widths[0],
                                                           .first_plane = GW_PLANES * cells });
-  features = add_conv3 (builder, features, widths[0], widths[0], 0, TRUE, TRUE, "h1");
-  model->cholesky = add_conv3 (builder, features, widths[0], GW_CHOLESKY * cells, 0, FALSE, TRUE, "h2");
+  features = add_conv3 (builder, features, widths[0], hidden, 0, TRUE, TRUE, "h1");
+  model->cholesky = add_conv3 (builder, features, hidden, GW_CHOLESKY * cells, 0, FALSE, TRUE, "h2");
 }
 
 /* ---- Metadata -------------------------------------------------------------------------------------------- */

@@ -1,22 +1,27 @@
-"""Measures a model on clean photos with noise added: is the mean close to the truth, and is the variance true?
+"""Measures models on clean photos with noise added: is the mean close to the truth, and is the variance true?
 
-    evaluate.py FOLDER --grainwise PROGRAM [--model NAME_OR_FILE] [--sigma 5 15 25 50 75] [--kind colour|grey|map]
-    evaluate.py FOLDER --pytorch WEIGHTS.safetensors ...
+    evaluate.py FOLDER WEIGHTS.safetensors... [--grainwise PROGRAM] [--sigma 5 15 25 50 75] [--kind colour|grey|map]
+                [--figures OUT]
 
-Prints a markdown table with a row per noise level:
+Prints a markdown table with a row per noise level and model, run by PyTorch and by the C program if one is given:
 
 * PSNR (dB) and SSIM of the mean, clipped to 0-1, averaged over photos
 * ZMS: mean of squared error / predicted variance; 1 is right, above 1 too sure
 * coverage of +-1.96 sd: .95 if the errors were Gaussian
 * ENCE: over 20 equal-count bins of the predicted sd, the mean of |predicted - true RMS error| / predicted
 * variance / MSE: mean predicted variance over mean squared error; 1 is right
+* NLL: mean negative log-likelihood of a channel's error under the predicted variance, errors in levels of 255
+* AUSE: how much the RMS error of the pixels left over, when the least certain are taken away first, exceeds what taking
+  away the worst would leave; mean over shares, relative to the RMS error of all
 
 The noise is white, Gaussian, not clipped, and the same for every model. --kind grey takes the photos' luma; --kind map
-lets the sd grow fourfold from left to right and differ between the channels (PyTorch only).
+lets the sd grow fourfold from left to right and differ between the channels (PyTorch only). --figures writes
+reliability.png (predicted against true error), sparsification.png and photos.png (noisy, mean, predicted sd, error).
 
 SPDX-License-Identifier: GPL-3.0-or-later
 """
 import argparse
+import math
 import subprocess
 import tempfile
 import zlib
@@ -78,8 +83,37 @@ def ssim(a, b):
     return ((2 * ma * mb + c1) * (2 * ab + c2) / ((ma ** 2 + mb ** 2 + c1) * (va + vb + c2))).mean().item()
 
 
-def row(files, sigma, kind, denoise):
-    """One line of the table."""
+def sparsification(error, order):
+    """RMS of the errors left when the first k/100 in that order are taken away, k = 0..99, relative to all."""
+    sums = np.cumsum(error[order][::-1], dtype=np.float64)[::-1]
+    places = [len(error) * k // 100 for k in range(100)]
+    return np.sqrt([sums[place] / (len(error) - place) / (sums[0] / len(error)) for place in places])
+
+
+class Calibration:
+    """How far variances (N,) tell squared errors (N,); both in squared levels of 255. See the top of this file."""
+
+    def __init__(self, error, variance):
+        order = np.argsort(variance)
+        self.zms = np.mean(error / variance, dtype=np.float64)
+        self.coverage = np.mean(error < 1.96 ** 2 * variance)
+        self.predicted, self.true = (np.sqrt([part.mean(dtype=np.float64) for part in np.array_split(a[order], BINS)])
+                                     for a in (variance, error))
+        self.ence = np.mean(abs(self.predicted - self.true) / self.predicted)
+        self.ratio = variance.mean(dtype=np.float64) / error.mean(dtype=np.float64)
+        self.nll = 0.5 * np.mean(error / variance + np.log(2 * math.pi * variance), dtype=np.float64)
+        self.by_sd, self.by_error = sparsification(error, order[::-1]), sparsification(error, np.argsort(-error))
+        self.ause = np.mean(self.by_sd - self.by_error)
+
+    HEADER = '| ZMS | coverage | ENCE | variance / MSE | NLL | AUSE |'
+
+    def __str__(self):
+        return (f'| {self.zms:.2f} | {self.coverage:.3f} | {100 * self.ence:.1f} % | {self.ratio:.2f} | {self.nll:.3f} '
+                f'| {self.ause:.3f} |')
+
+
+def measure(files, sigma, kind, denoise):
+    """-> PSNR, SSIM, Calibration"""
     psnr, similarity, errors, variances = [], [], [], []
     for file in files:
         x, y, level = noisy(file, sigma, kind)
@@ -87,38 +121,90 @@ def row(files, sigma, kind, denoise):
         shown = mean.clip(0, 1)
         psnr.append(-10 * np.log10(np.mean((shown - x) ** 2, dtype=np.float64)))
         similarity.append(ssim(shown, x))
-        errors.append(((mean - x) ** 2).ravel())
-        variances.append((sd ** 2).ravel())
-    error, variance = np.concatenate(errors), np.concatenate(variances)
-    order = np.argsort(variance)
-    predicted, true = (np.sqrt([part.mean(dtype=np.float64) for part in np.array_split(a[order], BINS)])
-                       for a in (variance, error))
-    return (f'| {sigma:g} | {np.mean(psnr):.2f} | {np.mean(similarity):.4f} '
-            f'| {np.mean(error / variance, dtype=np.float64):.2f} | {np.mean(error < 1.96 ** 2 * variance):.3f} '
-            f'| {100 * np.mean(abs(predicted - true) / predicted):.1f} % '
-            f'| {variance.mean(dtype=np.float64) / error.mean(dtype=np.float64):.2f} |')
+        errors.append(255 ** 2 * ((mean - x) ** 2).ravel())
+        variances.append(255 ** 2 * (sd ** 2).ravel())
+    return np.mean(psnr), np.mean(similarity), Calibration(*map(np.concatenate, (errors, variances)))
+
+
+def draw_curves(figures, folder):
+    """figures: {model: {noise sd: Calibration}}. Writes reliability.png and sparsification.png."""
+    from matplotlib import pyplot
+
+    plot, axes = pyplot.subplots(1, len(figures), figsize=(5 * len(figures), 5), squeeze=False)
+    for axis, (name, rows) in zip(axes[0], figures.items()):
+        for sigma, row in rows.items():
+            axis.loglog(row.predicted, row.true, 'o-', markersize=3, label=f'noise {sigma:g}')
+        ends = axis.get_xlim()
+        axis.plot(ends, ends, 'k:', linewidth=1)
+        axis.set(title=name, xlabel='predicted sd, levels', ylabel='RMS error, levels', aspect='equal')
+        axis.legend()
+    plot.savefig(folder / 'reliability.png', dpi=80, bbox_inches='tight')
+
+    plot, axes = pyplot.subplots(1, len(figures), figsize=(5 * len(figures), 4), squeeze=False)
+    for axis, (name, rows) in zip(axes[0], figures.items()):
+        for colour, (sigma, row) in enumerate(rows.items()):
+            axis.plot(row.by_sd, f'C{colour}', label=f'noise {sigma:g}')
+            axis.plot(row.by_error, f'C{colour}:')
+        axis.set(title=name, xlabel='% of pixels taken away, least certain first (dotted: worst first)',
+                 ylabel='RMS error of the others, relative')
+        axis.legend()
+    plot.savefig(folder / 'sparsification.png', dpi=80, bbox_inches='tight')
+
+
+def draw_photos(files, sigmas, kind, denoise, target):
+    """A row for each photo: noisy, mean, predicted sd, error averaged over 5x5 pixels; the last two on one scale."""
+    from matplotlib import pyplot
+
+    plot, axes = pyplot.subplots(len(files), 4, figsize=(20, 5.2 * len(files)), squeeze=False)
+    for number, (file, row) in enumerate(zip(files, axes)):
+        sigma = sigmas[number % len(sigmas)]
+        x, y, level = noisy(file, sigma, kind)
+        mean, sd = denoise(y, level)
+        square = torch.from_numpy(((mean - x) ** 2).mean(2))[None, None]
+        error = functional.avg_pool2d(square, 5, 1, 2, count_include_pad=False).sqrt()[0, 0].numpy()
+        sd = np.sqrt((sd ** 2).mean(2))
+        white = 255 * np.quantile(sd, 0.995)
+        for axis, picture, title in zip(row, (y, mean, 255 * sd, 255 * error), (
+                f'noise {sigma:g} levels', 'posterior mean', f'predicted sd, 0 to {white:.1f} levels',
+                'RMS error, same scale')):
+            axis.imshow(picture if picture.ndim == 2 else picture.clip(0, 1).repeat(3 // picture.shape[2], 2),
+                        cmap='magma', vmin=0, vmax=white)
+            axis.set_title(title)
+            axis.axis('off')
+    plot.savefig(target, dpi=70, bbox_inches='tight')
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('folder', type=Path)
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument('--grainwise', metavar='PROGRAM', help='the command-line program')
-    what.add_argument('--pytorch', metavar='WEIGHTS', help='the PyTorch model with these weights (safetensors)')
-    parser.add_argument('--model', help="for PROGRAM's option of that name")
+    parser.add_argument('weights', nargs='+', help='safetensors files')
+    parser.add_argument('--grainwise', metavar='PROGRAM', help='the command-line program, to be measured too')
     parser.add_argument('--sigma', type=float, nargs='+', default=[5, 15, 25, 50, 75], help='noise sd in levels of 255')
     parser.add_argument('--kind', choices=('colour', 'grey', 'map'), default='colour')
+    parser.add_argument('--figures', type=Path, metavar='FOLDER')
     arguments = parser.parse_args()
     if arguments.kind == 'map' and arguments.grainwise:
-        parser.error('the program takes one noise level: use --pytorch for maps')
+        parser.error('the program takes one noise level: leave --grainwise out for maps')
 
-    net = arguments.pytorch and model.load(arguments.pytorch)
     files = sorted(arguments.folder.iterdir())
-    print('| noise sd | PSNR | SSIM | ZMS | coverage | ENCE | variance / MSE |')
-    print('|---|---|---|---|---|---|---|')
-    for sigma in arguments.sigma:
-        denoise = by_pytorch(net) if net else by_program(arguments.grainwise, arguments.model, sigma)
-        print(row(files, sigma, arguments.kind, denoise), flush=True)
+    print('| model | by | noise sd | PSNR | SSIM', Calibration.HEADER)
+    print('|---' * 11 + '|')
+    curves = {}
+    for weights in arguments.weights:
+        name = Path(weights).stem
+        runs = {'PyTorch': lambda sigma: by_pytorch(model.load(weights))}
+        if arguments.grainwise:
+            runs['C'] = lambda sigma: by_program(arguments.grainwise, weights, sigma)
+        for by, denoise in runs.items():
+            for sigma in arguments.sigma:
+                psnr, similarity, calibration = measure(files, sigma, arguments.kind, denoise(sigma))
+                curves.setdefault(f'{name}, {by}', {})[sigma] = calibration
+                print(f'| {name} | {by} | {sigma:g} | {psnr:.2f} | {similarity:.4f}', calibration, flush=True)
+    if arguments.figures:
+        arguments.figures.mkdir(parents=True, exist_ok=True)
+        draw_curves(curves, arguments.figures)
+        draw_photos(files[:6], arguments.sigma, arguments.kind, by_pytorch(model.load(arguments.weights[0])),
+                    arguments.figures / 'photos.png')
 
 
 if __name__ == '__main__':

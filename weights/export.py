@@ -10,12 +10,13 @@ SPDX-License-Identifier: GPL-3.0-or-later
 import argparse
 import math
 
-import numpy as np
 import torch
 
 import model
 import tensorfile
-import train
+from photos import Photos
+
+CROPS, SIDE = 16, 128
 
 
 @torch.inference_mode()
@@ -36,7 +37,7 @@ def main():
     arguments = parser.parse_args()
 
     state = torch.load(arguments.checkpoint, map_location='cpu')
-    net = model.ScoreNet()
+    net = model.ScoreNet(state['widths'], state['blocks'])
     net.load_state_dict(state['ema'])
     tensorfile.write(arguments.out, {name: tensor.numpy().astype('<f2') for name, tensor in state['ema'].items()}, {
         'format': 'pt', 'name': 'grainwise', 'version': arguments.version, 'architecture': 'ScoreNet',
@@ -44,8 +45,7 @@ def main():
         'noise_planes': '3', 'noise_range_levels': '0-75', 'encoding': "R'G'B' 0-1",
         'training': arguments.training, 'licence': 'CC-BY-SA-4.0'})
 
-    photos = train.load_photos([arguments.photos])
-    x = train.clean_crops(photos, np.random.default_rng(0))
+    x = Photos([arguments.photos], SIDE).crops(CROPS, SIDE, torch.Generator().manual_seed(0))
     for sigma in (1, 5, 25, 75):
         full, half = psnr(net, x, sigma / 255), psnr(model.load(arguments.out), x, sigma / 255)
         print(f'noise {sigma} levels: float32 {full:.3f} dB, float16 {half - full:+.4f} dB')

@@ -5,7 +5,7 @@
 Downloads the Debian packages named in photos.tsv (apt-get download, nothing is installed), unpacks them, downscales
 each photo by the factor that takes its JPEG blocks away, and writes lossless WebP: OUT/train for training,
 OUT/validation for the packages held out, and OUT/manifest.tsv with source and licence of every photo. Other folders of
-photos, already clean at full size, are taken as they are.
+photos, already clean at full size, are taken as they are, and drawn pictures are added (drawn.py).
 
 Left out are photos too small for a training crop, near duplicates, and whatever resembles a photo of the evaluation
 set, listed in evaluation-hashes.tsv by `gather.py --hash FOLDER`. The list holds Kodak24; by name, nothing in
@@ -21,6 +21,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+import drawn
 
 HERE = Path(__file__).parent
 HELD_OUT = {'gramps', 'libjxl-testdata', 'mate-backgrounds'}     # whole packages, so that no scene is in both sets
@@ -105,6 +107,7 @@ def main():
         sources = [packaged([r for r in rows if r['package'] in HELD_OUT]),
                    packaged([r for r in rows if r['package'] not in HELD_OUT])]
         sources += [in_folder(*pair) for pair in arguments.folder]
+        sources.append((name, image, 'train', 'drawn.py', 'CC0-1.0') for name, image in drawn.pictures())
         for name, image, part, source, licence in (photo for photos in sources for photo in photos):
             own = fingerprint(image)
             if min(image.size) < SMALLEST:

@@ -37,6 +37,7 @@ class ScoreNet(nn.Module):
     def __init__(self, widths=(32, 64, 128, 256), blocks=2, shuffle=2):
         super().__init__()
         w0, s2 = widths[0], shuffle * shuffle
+        hidden = min(w0, 32)                      # the variance is smoother than the mean
         stage = lambda w: nn.Sequential(*[ResidualBlock(w) for _ in range(blocks)])
         self.widths, self.blocks, self.shuffle = tuple(widths), blocks, shuffle
         self.multiple = shuffle * 2 ** (len(widths) - 1)
@@ -51,8 +52,8 @@ class ScoreNet(nn.Module):
         self.mid = stage(widths[-1])
         self.tail = nn.Conv2d(w0, 3 * s2, 3, padding=1, bias=False)
         self.tail.weight.data *= 0.1
-        self.h1 = nn.Conv2d(w0, w0, 3, padding=1)
-        self.h2 = nn.Conv2d(w0, 6 * s2, 3, padding=1)
+        self.h1 = nn.Conv2d(w0, hidden, 3, padding=1)
+        self.h2 = nn.Conv2d(hidden, 6 * s2, 3, padding=1)
         self.h2.weight.data *= 0.1
         self.h2.bias.data[:3 * s2] = -2.0
 

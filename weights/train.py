@@ -1,14 +1,15 @@
-"""Trains the score network on clean photographs and writes checkpoints.
+"""Trains the score network on clean photographs, on a CPU or a GPU, and writes checkpoints.
 
-    train.py FOLDER_OR_FILE... --out RUN --minutes 98 [--start WEIGHTS.safetensors]
+    train.py PHOTOS... --validation PHOTOS --out RUN --minutes 98 [--start WEIGHTS.safetensors]
 
-RUN/checkpoint.pt holds everything needed to go on after an interruption: run the same command again (with more
-photos, if there are more). RUN/log.tsv has a line every 100 steps. The rate falls to zero along a cosine over
-`--minutes` of training time, and the weights to use are the checkpoint's `ema`.
+PHOTOS are files, folders or ZIP archives. RUN/checkpoint.pt holds everything needed to go on after an interruption: run
+the same command again, with more minutes or photos if there are more. RUN/log.tsv has a line every two minutes, with
+figures on the validation photos; curves.py draws it. The rate is constant, then falls linearly to zero over the last
+part of the `--minutes` of training time; the weights to use are the checkpoint's `ema`.
 
 Losses (theory: Vincent 2011; Meng et al. 2021):
-* first order: squared error, weighted by 1 / (level^2 + (4/255)^2) so that the lowest levels do not take all the
-  gradient. It must be squared error, or the mean is no posterior mean and the variance is wrong.
+* first order: squared error, weighted by the noise level alone (`importance`). It must be squared error, or the mean
+  is no posterior mean and the variance is wrong.
 * second order: Gaussian negative log-likelihood of the residual under the predicted covariance, the mean held fixed.
   Its minimiser is that of second-order denoising score matching; it is weighted as beta-NLL (Seitzer et al. 2022).
 
@@ -22,176 +23,173 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
-from torch.nn import functional
 
 import model
+import noise
+from grow import grow
+from muon import Muon
+from photos import Photos, with_grain
 
-BATCH, CROP = 8, 128                # crops a step, pixels a side
-GREY = BATCH // 8                   # how many of them are grey photos
-CHECKPOINT_SECONDS = 180
+GREY = 8                            # one crop in so many is a grey photo
+CHECKPOINT_SECONDS = 120
 WARM_UP = 200                       # steps
-SECOND_WEIGHT = 0.05
-LOWEST, HIGHEST = 0.5 / 255, 100 / 255   # noise levels met in training; uniform ones end at 75 levels
-SOFT = (4 / 255) ** 2
+FALL = 0.3                          # share of the time in which the rate falls to zero
+TRUNK = 'd', 'dn', 'mid', 'up', 'u'  # layers whose kernels Muon trains
+FIRST_WEIGHT, SECOND_WEIGHT = 6, 0.05
+SOFT = (2 / 255) ** 2
+VALIDATION_CROPS, VALIDATION_SIDE, VALIDATION_LEVELS = 48, 128, (5, 15, 25, 50)
 
 
-def load_photos(paths):
-    """-> list of (H,W,3) uint8 arrays, at least CROP pixels a side."""
-    files = [f for p in map(Path, paths) for f in (sorted(p.iterdir()) if p.is_dir() else [p])]
-    photos = [np.asarray(Image.open(f).convert('RGB')) for f in files if f.suffix in ('.webp', '.png')]
-    return [p for p in photos if min(p.shape[:2]) >= CROP]
+def weighted(nll, ratio):
+    """beta-NLL with beta = 0.5. nll: (B,H,W); ratio: variance over squared noise level, any number of channels."""
+    return (ratio.detach().mean(1).sqrt() * nll).clamp(max=50)
 
 
-def clean_crops(photos, rng):
-    """-> (BATCH,3,CROP,CROP) float32, white = 1: random places of random photos, turned and mirrored.
-    Photos are drawn by the square root of their area, so that large ones do not rule."""
-    share = np.array([p.shape[0] * p.shape[1] for p in photos]) ** 0.5
-    crops = []
-    for k in rng.choice(len(photos), BATCH, p=share / share.sum()):
-        i, j = (rng.integers(n - CROP + 1) for n in photos[k].shape[:2])
-        crop = np.rot90(photos[k][i:i + CROP, j:j + CROP], rng.integers(4))
-        crops.append(crop[:, ::-1] if rng.integers(2) else crop)
-    return torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float() / 255
-
-
-def with_grain(x, rng):
-    """Half the crops get film grain, of up to 3 levels, which is part of the photo and not to be removed: photos from
-    the web have none, and a network that has seen only those is too sure of smooth places."""
-    sd = torch.from_numpy(rng.uniform(-3, 3, (len(x), 1, 1, 1)).clip(0) / 255).float()
-    colour, spread = rng.uniform(0, 1), rng.uniform(0, 0.5)       # 0: grey grain; 0: white grain
-    field = colour ** 0.5 * torch.randn_like(x) + (1 - colour) ** 0.5 * torch.randn_like(x[:, :1])
-    line = torch.tensor([spread, 1, spread])
-    kernel = torch.outer(line, line) / line.square().sum()         # keeps the variance
-    return x + sd * functional.conv2d(field, kernel.expand(3, 1, 3, 3), padding=1, groups=3)
-
-
-def log_uniform(rng, factor, *shape):
-    """Random factors between 1/sqrt(factor) and sqrt(factor)."""
-    return torch.from_numpy(factor ** rng.uniform(-0.5, 0.5, shape)).float()
-
-
-def noise_level(x, rng):
-    """The noise sd of one crop x (3,H,W): (3,H,W), same unit. Half the crops have one level; a sixth each have channels
-    that differ, a map that varies smoothly, and a map that follows the brightness, as sensor noise does.
-    The last one comes from means over a quarter of the side, so that the map tells nothing about x's detail."""
-    level = (75 * rng.random() ** 1.3 / 255) * torch.ones(3, 1, 1)
-    kind = rng.integers(6)
-    if kind >= 3:
-        level = level * log_uniform(rng, 3, 3, 1, 1)
-    if kind >= 4:
-        if kind == 4:
-            grid = log_uniform(rng, 4, rng.choice([1, 3]), *rng.integers(2, 5, 2))
-        else:
-            tone = functional.adaptive_avg_pool2d(x, 4)
-            tone = tone if rng.integers(2) else 1 - tone
-            share = rng.random()
-            grid = (share * tone / (tone.mean() + 0.01) + 1 - share).clamp(min=0.05).sqrt()
-        level = level * functional.interpolate(grid[None], x.shape[1:], mode='bilinear')[0]
-    return level.clamp(LOWEST, HIGHEST).expand(x.shape)
+def importance(level):
+    """Weight of a squared error at that noise level. The error grows about as the level does, so that every level above
+    a few has the same share of the loss: what counts is dB."""
+    return FIRST_WEIGHT / (level ** 2 + SOFT).sqrt()
 
 
 def losses(net, x, level):
-    """x, level: (B,3,H,W). -> first loss, second loss, mean of r^2 / variance. The first GREY crops become grey."""
+    """x, level: (B,3,H,W). -> first loss, second loss, mean of r^2 / variance. One crop in GREY becomes grey."""
+    n = len(x) // GREY
     luma = x.new_tensor([0.299, 0.587, 0.114])[:, None, None]
-    grey, grey_level = (luma * x[:GREY]).sum(1, keepdim=True), level[:GREY, :1]
+    grey, grey_level = (luma * x[:n]).sum(1, keepdim=True), level[:n, :1]
     y_grey, told = model.grey_inputs(grey + grey_level * torch.randn_like(grey), grey_level)
-    x, level = x[GREY:], level[GREY:]
+    x, level = x[n:], level[n:]
     y = torch.cat([y_grey, x + level * torch.randn_like(x)])
     h, w = x.shape[2:]
     mean, g = net(model.pad(y, net.multiple), model.pad(torch.cat([told, level]), net.multiple))
     mean, g = mean[..., :h, :w], g[..., :h, :w]
 
-    def weighted(nll, ratio):
-        """beta-NLL with beta = 0.5. nll: (B,H,W); ratio: variance over squared noise level, any number of channels."""
-        return (ratio.detach().mean(1).sqrt() * nll).clamp(max=50)
+    r = x - mean[n:]
+    v = model.variance(g[n:], level)
+    first = (r.square() * importance(level)).sum(1)
+    nll = weighted(model.gaussian_nll(r.detach(), g[n:], level), v / level ** 2)
 
-    r = x - mean[GREY:]
-    v = model.variance(g[GREY:], level)
-    first = (r.square() / (level ** 2 + SOFT)).sum(1)
-    nll = weighted(model.gaussian_nll(r.detach(), g[GREY:], level), v / level ** 2)
-
-    r_grey = grey - mean[:GREY].mean(1, keepdim=True)
-    v_grey = model.grey_variance(g[:GREY], told)
+    r_grey = grey - mean[:n].mean(1, keepdim=True)
+    v_grey = model.grey_variance(g[:n], told)
     ratio = v_grey / grey_level ** 2
-    first_grey = (r_grey.square() / (grey_level ** 2 + SOFT)).sum(1)
+    first_grey = (r_grey.square() * importance(grey_level)).sum(1)
     nll_grey = weighted(0.5 * (r_grey.detach() ** 2 / v_grey + ratio.log()).squeeze(1), ratio)
 
     return (torch.cat([first_grey, first]).mean(), torch.cat([nll_grey, nll]).mean(),
             (r.detach().square() / v.detach()).mean())
 
 
+@torch.no_grad()
+def validate(net, x):
+    """-> PSNR at every validation level, averaged over crops, and ZMS over all. The same noise every time."""
+    generator, psnr, zms = torch.Generator(x.device).manual_seed(0), [], []
+    for sigma in VALIDATION_LEVELS:
+        level = torch.full_like(x, sigma / 255)
+        y = x + level * torch.randn(x.shape, generator=generator, device=x.device)
+        mean, g = (torch.cat(parts) for parts in zip(*map(net, y.split(8), level.split(8))))
+        error = (mean - x).square()
+        psnr.append(-10 * error.mean((1, 2, 3)).log10().mean().item())
+        zms.append((error / model.variance(g, level)).mean().item())
+    return psnr + [sum(zms) / len(zms)]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('photos', nargs='+', help='folders or files (WebP, PNG)')
-    parser.add_argument('--out', type=Path, required=True, help='folder for checkpoint.pt and log.tsv')
+    parser.add_argument('photos', nargs='+', help='files, folders, ZIP archives (WebP, PNG)')
+    parser.add_argument('--validation', nargs='+', required=True, help='photos for the figures in the log')
+    parser.add_argument('--out', type=Path, required=True, help='folder for the checkpoints and log.tsv')
     parser.add_argument('--minutes', type=float, required=True, help='training time after which the rate is zero')
-    parser.add_argument('--rate', type=float, default=6e-4, help='peak learning rate')
-    parser.add_argument('--start', help='weights to start from (safetensors)')
+    parser.add_argument('--rate', type=float, default=1.5e-3, help='learning rate before it falls')
+    parser.add_argument('--batch', type=int, default=16, help='crops a step')
+    parser.add_argument('--crop', type=int, default=64, help='pixels a side')
+    parser.add_argument('--start', help='weights to start from (safetensors); they may be of a smaller network')
+    parser.add_argument('--widths', type=int, nargs='+', required=True, help='channels at every scale')
+    parser.add_argument('--blocks', type=int, required=True, help='residual blocks at every scale')
+    parser.add_argument('--compile', action='store_true', help='compile the network: minutes first, then faster (GPU)')
     arguments = parser.parse_args()
 
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
-    net = model.load(arguments.start) if arguments.start else model.ScoreNet()
+    torch.manual_seed(0)
+    net = model.ScoreNet(arguments.widths, arguments.blocks)
+    if arguments.start:
+        net = grow(model.load(arguments.start), arguments.widths, arguments.blocks)
     net = net.to(device, memory_format=torch.channels_last)
     # bfloat16 drowns noise below about 3 levels, so the layers that touch y and the residual stay in float32.
     net.trunk = torch.autocast(device, dtype=torch.bfloat16)(net.trunk)
     ema = {name: tensor.clone() for name, tensor in net.state_dict().items()}
-    optimiser = torch.optim.AdamW(net.parameters(), lr=0, weight_decay=1e-5, betas=(0.9, 0.99))
+    kernels = {name: p for name, p in net.named_parameters() if p.dim() == 4 and name.split('.')[0] in TRUNK}
+    others = [p for name, p in net.named_parameters() if name not in kernels]
+    optimisers = [torch.optim.AdamW(others, lr=0, weight_decay=1e-5, betas=(0.9, 0.99)), Muon(kernels.values(), lr=0)]
     step, elapsed = 0, 0.0
 
     arguments.out.mkdir(parents=True, exist_ok=True)
-    checkpoint = arguments.out / 'checkpoint.pt'
-    if checkpoint.exists():
-        state = torch.load(checkpoint, map_location=device)
-        net.load_state_dict(state['model'])
-        optimiser.load_state_dict(state['optimiser'])
-        ema, step, elapsed = state['ema'], state['step'], state['elapsed']
+    falling = (1 - FALL) * 60 * arguments.minutes       # seconds, when the rate begins to fall
+    for name in ('checkpoint', 'stable'):
+        checkpoint = arguments.out / f'{name}.pt'
+        if checkpoint.exists():
+            state = torch.load(checkpoint, map_location=device)
+            if state['elapsed'] > falling and state['falling'] != falling:
+                continue                                # its rate has fallen already, and now there are more minutes
+            net.load_state_dict(state['model'])
+            for optimiser, saved in zip(optimisers, state['optimisers']):
+                optimiser.load_state_dict(saved)
+            ema, step, elapsed = state['ema'], state['step'], state['elapsed']
+            break
 
     def save():
-        torch.save({'model': net.state_dict(), 'ema': ema, 'optimiser': optimiser.state_dict(),
-                    'step': step, 'elapsed': elapsed}, checkpoint.with_suffix('.new'))
-        os.replace(checkpoint.with_suffix('.new'), checkpoint)
+        """Writes checkpoint.pt, and the same as stable.pt while the rate is at its height: from there a longer run
+        can go on as if it had been planned so."""
+        state = {'model': net.state_dict(), 'ema': ema, 'optimisers': [o.state_dict() for o in optimisers],
+                 'step': step, 'elapsed': elapsed, 'falling': falling, 'widths': net.widths, 'blocks': net.blocks}
+        for name in ('checkpoint', 'stable') if elapsed < falling else ('checkpoint',):
+            torch.save(state, arguments.out / 'new.pt')
+            os.replace(arguments.out / 'new.pt', arguments.out / f'{name}.pt')
 
-    photos = load_photos(arguments.photos)
+    photos = Photos(arguments.photos, arguments.crop, device)
+    clean = Photos(arguments.validation, VALIDATION_SIDE, device).crops(
+        VALIDATION_CROPS, VALIDATION_SIDE, torch.Generator(device).manual_seed(0))
+    generator = torch.Generator(device).manual_seed(step)
     rng = np.random.default_rng(step)
-    torch.manual_seed(step)
-    area = sum(p.shape[0] * p.shape[1] for p in photos) / 1e6
-    print(f'{len(photos)} photos, {area:.0f} MP, from step {step}, on {device}', flush=True)
+    run = torch.compile(net) if arguments.compile else net
+    print(f'{len(photos.area)} photos, {photos.area.sum().item() / 1e6:.0f} MP, from step {step}, on {device}', flush=True)
     log = open(arguments.out / 'log.tsv', 'a', buffering=1)
     if not step:
-        print('step', 'minutes', 'rate', 'first', 'second', 'zms', 'gradient', sep='\t', file=log)
+        print('step', 'minutes', 'rate', 'first', 'second', 'zms', 'gradient',
+              *(f'psnr{sigma}' for sigma in VALIDATION_LEVELS), 'validation_zms', sep='\t', file=log)
     recent, clock, saved = [], time.monotonic(), time.monotonic()
     while elapsed < 60 * arguments.minutes:
-        rate = arguments.rate * min(1, (step + 1) / WARM_UP) \
-            * 0.5 * (1 + math.cos(math.pi * elapsed / 60 / arguments.minutes))
-        for group in optimiser.param_groups:
-            group['lr'] = rate
-        x = with_grain(clean_crops(photos, rng), rng)
-        level = torch.stack([noise_level(crop, rng) for crop in x])
-        if rng.integers(4) == 0:      # as at inference, where a photo's sides are seldom multiples of 16
-            h, w = rng.integers(CROP - net.multiple + 1, CROP + 1, 2)
+        rate = arguments.rate * min(1, (step + 1) / WARM_UP, (60 * arguments.minutes - elapsed) / (60 * arguments.minutes * FALL))
+        for optimiser in optimisers:
+            for group in optimiser.param_groups:
+                group['lr'] = rate
+        x = with_grain(photos.crops(arguments.batch, arguments.crop, generator), generator)
+        level = noise.levels(x, generator)
+        if not arguments.compile and rng.integers(4) == 0:   # as at inference, where sides are seldom multiples of 16
+            h, w = rng.integers(arguments.crop - net.multiple + 1, arguments.crop + 1, 2)
             x, level = x[..., :h, :w], level[..., :h, :w]
-        first, second, zms = losses(net, x.to(device), level.to(device))
-        optimiser.zero_grad(set_to_none=True)
+        first, second, zms = losses(run, x, level)
         (first + SECOND_WEIGHT * second).backward()
         gradient = torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        if gradient.isfinite():       # one overflow must not cost the run; the log shows it as nan
-            optimiser.step()
+        for optimiser in optimisers:
+            if gradient.isfinite():       # one overflow must not cost the run; the log shows it as nan
+                optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
         step += 1
         with torch.no_grad():
+            share = 1 - min(0.999, (1 + step) / (10 + step))
             for name, tensor in net.state_dict().items():
-                ema[name].lerp_(tensor, 1 - min(0.999, (1 + step) / (10 + step)))
+                ema[name].lerp_(tensor, share)
+        recent.append(torch.stack([first.detach(), second.detach(), zms, gradient]))
         now = time.monotonic()
         elapsed, clock = elapsed + now - clock, now
-        recent.append([first.item(), second.item(), zms.item(), gradient.item()])
-        if step % 100 == 0:
-            means = (f'{m:.4f}' for m in np.mean(recent, 0))
-            print(step, f'{elapsed / 60:.2f}', f'{rate:.3g}', *means, sep='\t', file=log)
-            recent.clear()
-        if now - saved > CHECKPOINT_SECONDS:
+        if now - saved > CHECKPOINT_SECONDS or elapsed >= 60 * arguments.minutes:
             save()
-            saved = now
-    save()
+            current = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+            net.load_state_dict(ema)
+            figures = torch.stack(recent).mean(0).tolist() + validate(net, clean)
+            net.load_state_dict(current)
+            print(step, f'{elapsed / 60:.2f}', f'{rate:.3g}', *(f'{f:.4f}' for f in figures), sep='\t', file=log)
+            recent.clear()
+            saved = clock = time.monotonic()
 
 
 if __name__ == '__main__':

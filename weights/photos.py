@@ -1,0 +1,68 @@
+"""Clean crops for training: photos as bytes in one tensor, cut out, turned and given grain on the device that trains.
+
+SPDX-License-Identifier: GPL-3.0-or-later
+"""
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.nn import functional
+
+SUFFIXES = '.webp', '.png'
+
+
+def files(paths):
+    """Yields what PIL can open for every photo in these files, folders and ZIP archives, in order of name."""
+    for path in map(Path, paths):
+        if path.suffix == '.zip':
+            with zipfile.ZipFile(path) as archive:
+                for name in sorted(archive.namelist()):
+                    if name.endswith(SUFFIXES):
+                        yield io.BytesIO(archive.read(name))
+        else:
+            yield from (f for f in (sorted(path.iterdir()) if path.is_dir() else [path]) if f.suffix in SUFFIXES)
+
+
+class Photos:
+    """All photos of some files, folders and ZIP archives that have at least `smallest` pixels a side."""
+
+    def __init__(self, paths, smallest, device='cpu'):
+        arrays = [np.asarray(Image.open(file).convert('RGB')) for file in files(paths)]
+        arrays = [a for a in arrays if min(a.shape[:2]) >= smallest]
+        if not arrays:
+            raise SystemExit(f'no photos of at least {smallest} pixels a side in {", ".join(map(str, paths))}')
+        self.device = device
+        self.bytes = torch.from_numpy(np.concatenate([a.ravel() for a in arrays])).to(device)
+        self.height, self.width = (torch.tensor([a.shape[k] for a in arrays], device=device) for k in (0, 1))
+        self.area = self.height * self.width
+        self.start = 3 * (self.area.cumsum(0) - self.area)
+
+    def crops(self, count, side, generator):
+        """-> (count,3,side,side) float32, white = 1: random places of random photos, turned and mirrored. Photos are
+        drawn by the square root of their area, so that large ones do not rule."""
+        random = lambda: torch.rand((count, 1, 1), generator=generator, device=self.device)
+        k = torch.multinomial(self.area.sqrt(), count, True, generator=generator)[:, None, None]
+        top, left = ((random() * (n[k] - side + 1)).long() for n in (self.height, self.width))
+        i, j = torch.meshgrid(*2 * [torch.arange(side, device=self.device)], indexing='ij')
+        turn = random() < 0.5
+        i, j = torch.where(turn, j, i), torch.where(turn, i, j)
+        i, j = (torch.where(random() < 0.5, side - 1 - n, n) for n in (i, j))
+        place = self.start[k] + 3 * ((top + i) * self.width[k] + left + j)
+        return self.bytes[place[:, None] + torch.arange(3, device=self.device)[:, None, None]].float() / 255
+
+
+def with_grain(x, generator):
+    """Half the crops get film grain, of up to 3 levels, which is part of the photo and not to be removed: photos from
+    the web have none, and a network that has seen only those is too sure of smooth places."""
+    uniform = lambda *shape: torch.rand(shape, generator=generator, device=x.device)
+    normal = lambda *shape: torch.randn(shape, generator=generator, device=x.device)
+    sd = (6 * uniform(len(x), 1, 1, 1) - 3).clamp(min=0) / 255
+    colour = uniform(len(x), 1, 1, 1)                               # 0: grey grain; 1: of its own in every channel
+    field = colour.sqrt() * normal(*x.shape) + (1 - colour).sqrt() * normal(len(x), 1, *x.shape[2:])
+    spread = 0.5 * uniform(1).item()                                # 0: white grain
+    line = torch.tensor([spread, 1, spread], device=x.device)
+    kernel = torch.outer(line, line) / line.square().sum()          # keeps the variance
+    return x + sd * functional.conv2d(field, kernel.expand(3, 1, 3, 3), padding=1, groups=3)
