@@ -101,17 +101,16 @@ void
 gw_asinh (const GwLayer *layer, const float *row, const float *noise, int stride, float *out, int x, int n)
 {
   const int channels = layer->out;
-  const int planes = stride - layer->first_plane;
 
   for (int i = x; i < x + n; i++)
     {
       const float *level = noise + i * stride + layer->first_plane;
       float sum = 0;
 
-      for (int k = 0; k < planes; k++)
+      for (int k = 0; k < layer->n_planes; k++)
         sum += level[k];
 
-      const float scale = planes / sum;
+      const float scale = layer->n_planes / sum;
 
       for (int c = i * channels; c < (i + 1) * channels; c++)
         out[c] = fast_asinh (row[c] * scale);

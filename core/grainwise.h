@@ -80,14 +80,36 @@ typedef struct
   gpointer data;
 } GwPhoto;
 
-/* Gaussian noise, independent from pixel to pixel.  Where @read is set it gives the noise level of every pixel and
- * channel, else @level holds for the whole photo (level[0] alone for a grey one). */
+enum
+{
+  GW_KNOTS = 9,  /* of the noise level over brightness, evenly spaced from black to white */
+  GW_OCTAVES = 3 /* of the grain: single pixels, means of 2x2, means of 4x4 */
+};
+
+/* Gaussian noise: its level, which may change with brightness and channel, and how it hangs together from pixel to pixel.
+ * (noise.py, beside the weights, defines the same for training.) */
 typedef struct
 {
-  float level[3];
+  /* Standard deviation by channel (level[0] alone for a grey photo) at every knot of brightness; between knots the
+   * variance is linear. */
+  float level[3][GW_KNOTS];
+
+  /* How much more noise there is in each octave than white noise of this level would have, less 1: of luma (the mean
+   * of the channels), then of chroma (what is left).  All 0: white.  Models that know white noise only ignore it. */
+  float grain[2 * GW_OCTAVES];
+
+  /* Where set, it gives the level of every pixel and channel instead. */
   GwReadRows read;
   gpointer data;
 } GwNoise;
+
+/**
+ * gw_noise_white:
+ * @level: standard deviation, 1.0 = white
+ *
+ * Returns: noise of this level everywhere, independent from pixel to pixel and channel to channel.
+ */
+GwNoise gw_noise_white (double level);
 
 /* A block of finished rows. */
 typedef struct

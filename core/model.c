@@ -9,6 +9,9 @@
 #define MAX_WIDTH 1024
 #define MAX_BLOCKS 32
 
+/* Noise planes of a model that knows grain. */
+#define ALL_PLANES (GW_PLANES + 2 * GW_OCTAVES)
+
 typedef struct
 {
   GwModel *model;
@@ -156,12 +159,12 @@ build_score_net (Builder *builder, const int *widths, int n_widths, int blocks)
   const int deepest = n_widths - 1;
   const int hidden = MIN (widths[0], 32);
   int skips[MAX_STAGES];
+  const int inputs = (2 * GW_PLANES + model->grain) * cells;
   int x, input, features;
 
-  input = gw_network_add (
-      &model->network,
-      (GwLayer) { .kind = GW_LAYER_INPUT, .source = 0, .addend = -1, .out = 2 * GW_PLANES * cells });
-  x = add_conv3 (builder, input, 2 * GW_PLANES * cells, widths[0], 0, FALSE, FALSE, "head");
+  input = gw_network_add (&model->network,
+                          (GwLayer) { .kind = GW_LAYER_INPUT, .source = 0, .addend = -1, .out = inputs });
+  x = add_conv3 (builder, input, inputs, widths[0], 0, FALSE, FALSE, "head");
 
   for (int i = 0; i < deepest; i++)
     {
@@ -199,7 +202,8 @@ build_score_net (Builder *builder, const int *widths, int n_widths, int blocks)
                                                           .addend = input,
                                                           .in = widths[0],
                                                           .out = widths[0],
-                                                          .first_plane = GW_PLANES * cells });
+                                                          .first_plane = GW_PLANES * cells,
+                                                          .n_planes = GW_PLANES * cells });
   features = add_conv3 (builder, features, widths[0], hidden, 0, TRUE, TRUE, "h1");
   model->cholesky = add_conv3 (builder, features, hidden, GW_CHOLESKY * cells, 0, FALSE, TRUE, "h2");
 }
@@ -262,11 +266,11 @@ build (Builder *builder)
 {
   GwModel *model = builder->model;
   GwModelCard *card = &model->card;
-  int widths[MAX_STAGES], n_widths, blocks = 0;
+  int widths[MAX_STAGES], n_widths, blocks = 0, noise_planes = 0;
 
   require_text (builder, "architecture", "ScoreNet");
   require_text (builder, "encoding", "R'G'B' 0-1");
-  require_text (builder, "noise_planes", "3");
+  take_numbers (builder, "noise_planes", &noise_planes, 1, ALL_PLANES);
   n_widths = take_numbers (builder, "widths", widths, MAX_STAGES, MAX_WIDTH);
   take_numbers (builder, "blocks", &blocks, 1, MAX_BLOCKS);
   take_numbers (builder, "shuffle", &model->shuffle, 1, 4);
@@ -278,8 +282,16 @@ build (Builder *builder)
   card->encoding = take_text (builder, "encoding");
   card->training = take_text (builder, "training");
   card->licence = take_text (builder, "licence");
+  if (!builder->failed && noise_planes != GW_PLANES && noise_planes != ALL_PLANES)
+    {
+      g_set_error (builder->error, GW_ERROR, GW_ERROR_MODEL,
+                   _ ("the metadata “%s” is “%.100s”; this version of Grainwise knows “%s”"), "noise_planes",
+                   take_text (builder, "noise_planes"), "3, 9");
+      builder->failed = TRUE;
+    }
   if (builder->failed)
     return FALSE;
+  model->grain = noise_planes - GW_PLANES;
 
   build_score_net (builder, widths, n_widths, blocks);
   if (builder->failed)

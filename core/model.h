@@ -8,8 +8,9 @@
 #include "network.h"
 #include "safetensors.h"
 
-/* The network reads, at 1/shuffle of the photo's size, planes of the noisy photo (red, green, blue) and of the noise level
- * (the same), each as shuffle^2 channels (row, column of the pixel first); its outputs are laid out likewise. */
+/* The network reads, at 1/shuffle of the photo's size, planes of the noisy photo (red, green, blue), of the noise level
+ * (the same) and, if it knows correlated noise, of the grain (times the mean level), each as shuffle^2 channels (row,
+ * column of the pixel first); its outputs are laid out likewise. */
 enum
 {
   GW_PLANES = 3,      /* of colour; also of the noise level, behind them */
@@ -23,6 +24,7 @@ struct _GwModel
   GwModelCard card;
   GwNetwork network;
   int shuffle;
+  int grain;    /* input planes of the grain: none, or as many as GwNoise has */
   int multiple; /* sides are mirrored up to a multiple of this */
   int mean;     /* the layer with GW_MEAN_PLANES * shuffle^2 channels */
   int cholesky; /* the layer with GW_CHOLESKY * shuffle^2 channels */

@@ -36,7 +36,8 @@ typedef struct
   /* CONV3 in tiles: their rows begin at -tile_offset, so that a tile never waits for one more row */
   int tile_offset;
   const float *bias; /* [out] or NULL */
-  int first_plane;   /* ASINH: the addend's channels from here on are noise levels */
+  /* ASINH: where among the addend's channels the noise levels are */
+  int first_plane, n_planes;
 } GwLayer;
 
 typedef struct

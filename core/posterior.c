@@ -7,12 +7,10 @@
 #include <glib/gi18n-lib.h>
 
 #include "model.h"
+#include "noise.h"
 
 /* Blocks of this many rows of the coarsest layer: enough work for the threads between two barriers. */
 #define COARSE_ROWS 2
-
-/* Noise below 0.003 levels is none, and features are divided by the level. */
-#define LEVEL_FLOOR 1e-5f
 
 /* A pixel beyond this is no photo any more, and its square must not overflow anywhere. */
 #define VALUE_LIMIT 1e4f
@@ -131,9 +129,9 @@ read_rows (Job *job, int y, int n, GError **error)
 
       fill_holes (job->photo_rows + k * length, photo->width, photo->channels);
       if (!job->noise->read)
-        for (gsize i = 0; i < length; i++)
-          levels[i] = job->noise->level[i % photo->channels];
-      if (!check_levels (levels, photo->width, photo->channels, y + k, error))
+        gw_noise_fill_levels (job->noise, job->photo_rows + k * length, photo->width, photo->channels,
+                              levels);
+      else if (!check_levels (levels, photo->width, photo->channels, y + k, error))
         return FALSE;
     }
   return TRUE;
@@ -156,14 +154,19 @@ fill_input_row (Job *job, int y, const float *photo, const float *level)
       const int source = mirror (x, job->photo->width) * channels;
       float *cell = input + x / shuffle * out + x % shuffle;
 
+      float told = 0;
+
       for (int p = 0; p < GW_PLANES; p++)
         {
           const int c = channels == 1 ? 0 : p;
-          const float sd = MAX (level[source + c], LEVEL_FLOOR);
+          const float sd = MAX (level[source + c], GW_LEVEL_FLOOR) * (channels == 1 ? SQRT3 : 1);
 
           cell[p * cells] = photo[source + c];
-          cell[(GW_PLANES + p) * cells] = channels == 1 ? SQRT3 * sd : sd;
+          cell[(GW_PLANES + p) * cells] = sd;
+          told += sd / GW_PLANES;
         }
+      for (int k = 0; k < job->model->grain; k++)
+        cell[(2 * GW_PLANES + k) * cells] = told * job->noise->grain[k];
     }
 }
 
@@ -220,6 +223,7 @@ finish_row (int number, int thread, gpointer data)
   const int channels = job->photo->channels;
   const int width = job->photo->width;
   const int cell_row = y / shuffle;
+  const int in_channels = gw_network_get (&job->model->network, 0)->out;
   const float *input = gw_pass_row (job->pass, 0, cell_row);
   const float *residual = gw_pass_row (job->pass, job->model->mean, cell_row);
   const float *factors = gw_pass_row (job->pass, job->model->cholesky, cell_row);
@@ -228,7 +232,7 @@ finish_row (int number, int thread, gpointer data)
     {
       const gsize i = (gsize) number * width + x;
       const int cell = y % shuffle * shuffle + x % shuffle;
-      const float *in = input + x / shuffle * (2 * GW_PLANES * cells) + cell;
+      const float *in = input + x / shuffle * in_channels + cell;
       const float *r = residual + x / shuffle * (GW_MEAN_PLANES * cells) + cell;
       const float *l = factors + x / shuffle * (GW_CHOLESKY * cells) + cell;
       float noisy[GW_PLANES], level[GW_PLANES], noise[GW_PLANES], g[GW_CHOLESKY];
@@ -236,7 +240,7 @@ finish_row (int number, int thread, gpointer data)
       for (int p = 0; p < GW_PLANES; p++)
         {
           const float sd = in[(GW_PLANES + p) * cells] / (channels == 1 ? SQRT3 : 1);
-          const gboolean none = sd <= LEVEL_FLOOR * 1.001f;
+          const gboolean none = sd <= GW_LEVEL_FLOOR * 1.001f;
 
           noisy[p] = in[p * cells];
           level[p] = none ? 0 : sd;
@@ -278,13 +282,7 @@ check_arguments (const GwPhoto *photo, const GwNoise *noise, GError **error)
                    photo->height, photo->channels);
       return FALSE;
     }
-  for (int c = 0; c < photo->channels && !noise->read; c++)
-    if (!(noise->level[c] >= 0 && noise->level[c] <= VALUE_LIMIT))
-      {
-        g_set_error (error, GW_ERROR, GW_ERROR_PHOTO, _ ("%g is no noise level."), noise->level[c]);
-        return FALSE;
-      }
-  return TRUE;
+  return gw_noise_check (noise, photo->channels, error);
 }
 
 static gboolean

@@ -199,7 +199,7 @@ denoise (GimpImage *image, GimpDrawable *drawable, GimpProcedureConfig *config, 
   gimp_progress_init (_ ("Denoising"));
   photo = gimp_drawable_get_buffer (drawable);
   if (level > 0)
-    noise = gw_noise_from_levels (level);
+    noise = gw_noise_white (level / 255);
   else if (!gw_photo_estimate (photo, &noise, NULL, error))
     return FALSE;
 

@@ -107,18 +107,28 @@ write_rows (const GwPosterior *rows, gpointer data, GError **error)
   return TRUE;
 }
 
+GwNoise
+image_noise (double level, const Image *map)
+{
+  GwNoise noise = gw_noise_white (level);
+
+  noise.read = map ? image_read : NULL;
+  noise.data = (gpointer) map;
+
+  return noise;
+}
+
 gboolean
-image_posterior (const GwModel *model, const Image *photo, double level, const Image *level_map,
-                 const GwRun *run, Result *result, GError **error)
+image_posterior (const GwModel *model, const Image *photo, const GwNoise *noise, const GwRun *run,
+                 Result *result, GError **error)
 {
   const int w = photo->width, h = photo->height, n = photo->channels;
   const GwPhoto source = { w, h, n, image_read, (gpointer) photo };
-  const GwNoise noise = { { level, level, level }, level_map ? image_read : NULL, (gpointer) level_map };
 
   *result = (Result) { image_new (w, h, n), image_new (w, h, n), image_new (w, h, n),
                        image_new (w, h, n * (n + 1) / 2) };
 
-  return gw_posterior_run (model, &source, &noise, run, write_rows, result, error);
+  return gw_posterior_run (model, &source, noise, run, write_rows, result, error);
 }
 
 char *

@@ -30,9 +30,11 @@ typedef struct
 
 void result_clear (Result *result);
 
-/* Runs the model.  @level_map: NULL for the uniform @level. */
-gboolean image_posterior (const GwModel *model, const Image *photo, double level, const Image *level_map,
-                          const GwRun *run, Result *result, GError **error);
+/* White noise of a uniform @level, or of the levels in @map. */
+GwNoise image_noise (double level, const Image *map);
+
+gboolean image_posterior (const GwModel *model, const Image *photo, const GwNoise *noise, const GwRun *run,
+                          Result *result, GError **error);
 
 /* A file of the test data, or of weights/. */
 char *test_data_path (const char *name);

@@ -65,11 +65,11 @@ noise_asinh (const Image *image, int x, int y, int k, const float *noise, int no
   const int first = image->layer->first_plane;
   double sum = 0;
 
-  for (int c = first; c < noise_channels; c++)
+  for (int c = first; c < first + image->layer->n_planes; c++)
     sum += noise[((gsize) y * image->width + x) * noise_channels + c];
 
-  return asinh (image->source[((gsize) y * image->width + x) * image->layer->out + k]
-                * (noise_channels - first) / sum);
+  return asinh (image->source[((gsize) y * image->width + x) * image->layer->out + k] * image->layer->n_planes
+                / sum);
 }
 
 float *

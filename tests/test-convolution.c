@@ -190,8 +190,9 @@ static void
 test_asinh (void)
 {
   g_autoptr (GRand) rand = g_rand_new_with_seed (2);
-  const int width = 97, channels = 13, stride = 24;
-  const GwLayer layer = { .kind = GW_LAYER_ASINH, .in = channels, .out = channels, .first_plane = 12 };
+  const int width = 97, channels = 13, stride = 30;
+  const GwLayer layer
+      = { .kind = GW_LAYER_ASINH, .in = channels, .out = channels, .first_plane = 12, .n_planes = 12 };
 
   for (double size = 1e-6; size < 1e10; size *= 10)
     {

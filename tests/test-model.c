@@ -248,7 +248,7 @@ test_metadata (void)
   expect_header_refusal ("\"blocks\":\"1\"", "\"blocks\":\"1000000\"", "blocks");
   expect_header_refusal ("\"blocks\":\"1\"", "\"blocks\":\"2\"", "");
   expect_header_refusal ("\"shuffle\":\"2\"", "\"shuffle\":\"-2\"", "shuffle");
-  expect_header_refusal ("\"noise_planes\":\"3\"", "\"noise_planes\":\"1\"", "noise_planes");
+  expect_header_refusal ("\"noise_planes\":\"9\"", "\"noise_planes\":\"4\"", "noise_planes");
   expect_header_refusal ("\"licence\"", "\"license\"", "licence");
 }
 

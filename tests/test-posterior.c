@@ -31,22 +31,31 @@ static void
 run (const GwModel *model, const Image *photo, double level, const Image *map, int threads, Result *result)
 {
   g_autoptr (GError) error = NULL;
+  const GwNoise noise = image_noise (level, map);
   const GwRun how = { .threads = threads };
 
-  image_posterior (model, photo, level, map, &how, result, &error);
+  image_posterior (model, photo, &noise, &how, result, &error);
   g_assert_no_error (error);
 }
 
 /* ---- Against PyTorch ------------------------------------------------------------------------------------- */
 
+static const GwTensor *
+fixture_tensor (const GwSafetensors *file, const char *name, const char *part)
+{
+  g_autofree char *key = g_strconcat (name, ".", part, NULL);
+
+  return g_hash_table_lookup (file->tensors, key);
+}
+
 static Image *
 fixture_image (const GwSafetensors *file, const char *name, const char *part)
 {
-  g_autofree char *key = g_strconcat (name, ".", part, NULL);
-  const GwTensor *tensor = g_hash_table_lookup (file->tensors, key);
+  const GwTensor *tensor = fixture_tensor (file, name, part);
   Image *image;
 
-  g_assert_nonnull (tensor);
+  if (!tensor)
+    return NULL;
   image = image_new (tensor->shape[1], tensor->shape[0], tensor->shape[2]);
   memcpy (image->values, tensor->values, sizeof (float) * tensor->n_values);
 
@@ -57,7 +66,7 @@ fixture_image (const GwSafetensors *file, const char *name, const char *part)
 static void
 test_fixture (void)
 {
-  static const char *names[] = { "1x1", "7x5", "33x51", "grey" };
+  static const char *names[] = { "1x1", "7x5", "33x51", "grey", "curve" };
   g_autoptr (GError) error = NULL;
   g_autoptr (GwModel) model = tiny ();
   g_autofree char *path = test_data_path ("tiny-cases.safetensors");
@@ -70,9 +79,14 @@ test_fixture (void)
       g_autoptr (Image) level = fixture_image (file, names[i], "level");
       g_autoptr (Image) mean = fixture_image (file, names[i], "mean");
       g_autoptr (Image) covariance = fixture_image (file, names[i], "covariance");
+      const GwTensor *curve = fixture_tensor (file, names[i], "curve");
+      GwNoise noise = image_noise (0, level);
       g_auto (Result) result = { 0 };
 
-      run (model, y, 0, level, 0, &result);
+      if (curve)
+        memcpy (noise.level, curve->values, sizeof (noise.level));
+      memcpy (noise.grain, fixture_tensor (file, names[i], "grain")->values, sizeof (noise.grain));
+      g_assert_true (image_posterior (model, y, &noise, NULL, &result, &error));
       g_test_message ("%s: mean within %g, covariance within %g", names[i],
                       image_difference (result.mean, mean), image_difference (result.covariance, covariance));
       g_assert_cmpfloat (image_difference (result.mean, mean), <, 1e-5);
@@ -387,7 +401,7 @@ expect_refusal (const GwModel *model, int width, int height, int channels, doubl
   g_autoptr (GError) error = NULL;
   g_autoptr (Image) photo = image_random (8, 8, 3, 0, 1, 15);
   const GwPhoto source = { width, height, channels, image_read, photo };
-  const GwNoise noise = { { level, level, level }, map ? image_read : NULL, (gpointer) map };
+  const GwNoise noise = image_noise (level, map);
 
   g_assert_false (gw_posterior_run (model, &source, &noise, NULL, NULL, NULL, &error));
   g_assert_error (error, GW_ERROR, GW_ERROR_PHOTO);
@@ -436,6 +450,7 @@ test_progress (void)
 {
   g_autoptr (GwModel) model = tiny ();
   g_autoptr (Image) photo = image_random (20, 2000, 3, 0, 1, 17);
+  const GwNoise noise = gw_noise_white (0.1);
 
   for (int stop = 0; stop < 2; stop++)
     {
@@ -445,7 +460,7 @@ test_progress (void)
       const GwRun how = { .cancellable = cancellable, .progress = on_progress, .progress_data = &progress };
       g_auto (Result) result = { 0 };
 
-      image_posterior (model, photo, 0.1, NULL, &how, &result, &error);
+      image_posterior (model, photo, &noise, &how, &result, &error);
       if (stop)
         {
           g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
@@ -490,7 +505,7 @@ test_errors_travel (void)
   g_autoptr (Image) image = image_new (20, 300, 1);
   const GwPhoto broken = { 20, 300, 1, failing_read, NULL };
   const GwPhoto photo = { 20, 300, 1, image_read, image };
-  const GwNoise noise = { .level = { 0.1 } };
+  const GwNoise noise = gw_noise_white (0.1);
 
   g_assert_false (gw_posterior_run (model, &photo, &noise, NULL, failing_write, NULL, &on_write));
   g_assert_error (on_write, G_IO_ERROR, G_IO_ERROR_NO_SPACE);

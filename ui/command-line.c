@@ -202,7 +202,7 @@ denoise (const DenoiseOptions *options, GError **error)
 
   g_timer_start (timer);
   if (options->noise_levels >= 0)
-    noise = gw_noise_from_levels (options->noise_levels);
+    noise = gw_noise_white (options->noise_levels / 255);
   else if (!gw_photo_estimate (photo, &noise, NULL, error))
     return FALSE;
 

@@ -161,7 +161,7 @@ chosen_noise (Dialog *dialog)
 
   g_object_get (dialog->config, "noise-level", &level, NULL);
 
-  return level > 0 ? gw_noise_from_levels (level) : dialog->estimate;
+  return level > 0 ? gw_noise_white (level / 255) : dialog->estimate;
 }
 
 static void

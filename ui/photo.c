@@ -248,23 +248,16 @@ write_rows (const GwPosterior *rows, gpointer data, GError **error)
 
 /* ---- Public ---------------------------------------------------------------------------------------------- */
 
-GwNoise
-gw_noise_from_levels (double levels)
-{
-  const float level = levels / 255;
-
-  return (GwNoise) { .level = { level, level, level } };
-}
-
 double
 gw_noise_to_levels (const GwNoise *noise, int channels)
 {
   double sum = 0;
 
   for (int c = 0; c < channels; c++)
-    sum += noise->level[c] * noise->level[c];
+    for (int k = 0; k < GW_KNOTS; k++)
+      sum += noise->level[c][k] * noise->level[c][k];
 
-  return 255 * sqrt (sum / channels);
+  return 255 * sqrt (sum / channels / GW_KNOTS);
 }
 
 gboolean

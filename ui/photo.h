@@ -49,9 +49,7 @@ gw_photo_denoise (GeglBuffer *photo, const GeglRectangle *region, const GwModel 
 /* What gw_photo_denoise() reads for @region: a private buffer with just this much (at the same place) gives the same. */
 GeglRectangle gw_photo_extent (GeglBuffer *photo, const GeglRectangle *region, const GwModel *model);
 
-/* For a user's 8-bit levels (0-100). */
-GwNoise gw_noise_from_levels (double levels);
-/* The root mean square of the channels' levels, in 8-bit levels. */
+/* The root mean square of the channels' levels over all brightnesses, in 8-bit levels. */
 double gw_noise_to_levels (const GwNoise *noise, int channels);
 /* 1 or 3. */
 int gw_photo_channels (GeglBuffer *photo);

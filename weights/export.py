@@ -37,12 +37,12 @@ def main():
     arguments = parser.parse_args()
 
     state = torch.load(arguments.checkpoint, map_location='cpu')
-    net = model.ScoreNet(state['widths'], state['blocks'])
+    net = model.ScoreNet(**state['shape'])
     net.load_state_dict(state['ema'])
     tensorfile.write(arguments.out, {name: tensor.numpy().astype('<f2') for name, tensor in state['ema'].items()}, {
         'format': 'pt', 'name': 'grainwise', 'version': arguments.version, 'architecture': 'ScoreNet',
         'widths': ','.join(map(str, net.widths)), 'blocks': str(net.blocks), 'shuffle': str(net.shuffle),
-        'noise_planes': '3', 'noise_range_levels': '0-75', 'encoding': "R'G'B' 0-1",
+        'noise_planes': str(net.noise_planes), 'noise_range_levels': '0-75', 'encoding': "R'G'B' 0-1",
         'training': arguments.training, 'licence': 'CC-BY-SA-4.0'})
 
     x = Photos([arguments.photos], SIDE).crops(CROPS, SIDE, torch.Generator().manual_seed(0))

@@ -3,8 +3,8 @@
     fixture.py FOLDER
 
 FOLDER/tiny.safetensors is the network (float16), FOLDER/tiny-cases.safetensors the cases (float32, channels last): for
-1x1, 7x5, 33x51 (width x height) and `grey` the tensors NAME.y, NAME.level, NAME.mean and NAME.covariance, as in
-reference.py. The same PyTorch writes the same bytes every time.
+1x1, 7x5, 33x51 (width x height), `grey` and `curve` the tensors NAME.y, NAME.level (or NAME.curve), NAME.grain, NAME.mean and
+NAME.covariance, as in reference.py. The same PyTorch writes the same bytes every time.
 
 SPDX-License-Identifier: GPL-3.0-or-later
 """
@@ -15,20 +15,22 @@ import numpy as np
 import torch
 
 import model
+import noise
 import reference
 import tensorfile
 
 METADATA = {
     'format': 'pt', 'name': 'tiny', 'version': '1', 'architecture': 'ScoreNet', 'widths': '8,12,16', 'blocks': '1',
-    'shuffle': '2', 'noise_planes': '3', 'noise_range_levels': '0-75', 'encoding': "R'G'B' 0-1",
+    'shuffle': '2', 'noise_planes': '9', 'noise_range_levels': '0-75', 'encoding': "R'G'B' 0-1",
     'training': 'none: random weights for tests', 'licence': 'GPL-3.0-or-later'}
-CASES = {'1x1': (1, 1, 3), '7x5': (5, 7, 3), '33x51': (51, 33, 3), 'grey': (9, 21, 1)}     # height, width, channels
+CASES = {'1x1': (1, 1, 3), '7x5': (5, 7, 3), '33x51': (51, 33, 3), 'grey': (9, 21, 1), 'curve': (19, 30, 3)}     # height, width, channels
 
 
 def random_weights():
     """-> {name: float16 array}, large enough that every layer shows in the result."""
     torch.manual_seed(1)
-    net = model.ScoreNet([int(w) for w in METADATA['widths'].split(',')], int(METADATA['blocks']))
+    net = model.ScoreNet([int(w) for w in METADATA['widths'].split(',')], int(METADATA['blocks']),
+                         noise_planes=int(METADATA['noise_planes']))
     net.tail.weight.data *= 10
     net.h2.weight.data *= 10
     for layer in (net.h1, net.h2):
@@ -43,7 +45,9 @@ def main(folder):
     cases = {}
     for name, shape in CASES.items():
         cases[name + '.y'] = rng.uniform(-0.1, 1.1, shape).astype('<f4')
-        cases[name + '.level'] = rng.uniform(0.01, 0.3, shape).astype('<f4')
+        kind, shape = ('curve', (3, noise.KNOTS)) if name == 'curve' else ('level', shape)
+        cases[f'{name}.{kind}'] = rng.uniform(0.01, 0.3, shape).astype('<f4')
+        cases[name + '.grain'] = rng.uniform(-0.5, 2, noise.GRAIN).astype('<f4')
     cases |= reference.denoise_all(model.load(folder / 'tiny.safetensors'), cases)
     tensorfile.write(folder / 'tiny-cases.safetensors', cases, {})
 

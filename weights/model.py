@@ -27,23 +27,24 @@ class ResidualBlock(nn.Module):
 
 
 class ScoreNet(nn.Module):
-    """(y, level) -> (posterior mean D, covariance parameters g).
+    """(y, noise) -> (posterior mean D, covariance parameters g).
 
-    y: (B,3,H,W) encoded R'G'B', white = 1. level: (B,3,H,W) noise sd of every pixel and channel, same unit.
+    y: (B,3,H,W) encoded R'G'B', white = 1. noise: (B,noise_planes,H,W), first the noise sd of every pixel and channel,
+    same unit, then, in networks that know correlated noise, its grain (noise.planes).
     H and W must be multiples of `multiple`.
     g: (B,6,H,W): g[0:3] the log-variance ratios of the Cholesky diagonal, g[3:6] = l10, l20, l21; see `cholesky`.
     """
 
-    def __init__(self, widths=(32, 64, 128, 256), blocks=2, shuffle=2):
+    def __init__(self, widths=(32, 64, 128, 256), blocks=2, shuffle=2, noise_planes=3):
         super().__init__()
         w0, s2 = widths[0], shuffle * shuffle
         hidden = min(w0, 32)                      # the variance is smoother than the mean
         stage = lambda w: nn.Sequential(*[ResidualBlock(w) for _ in range(blocks)])
-        self.widths, self.blocks, self.shuffle = tuple(widths), blocks, shuffle
+        self.widths, self.blocks, self.shuffle, self.noise_planes = tuple(widths), blocks, shuffle, noise_planes
         self.multiple = shuffle * 2 ** (len(widths) - 1)
         self.un = nn.PixelUnshuffle(shuffle)
         self.ps = nn.PixelShuffle(shuffle)
-        self.head = nn.Conv2d(6 * s2, w0, 3, padding=1, bias=False)
+        self.head = nn.Conv2d((3 + noise_planes) * s2, w0, 3, padding=1, bias=False)
         pairs = list(zip(widths[:-1], widths[1:]))
         self.d = nn.ModuleList(stage(a) for a, _ in pairs)
         self.dn = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2, bias=False) for a, b in pairs)
@@ -69,11 +70,11 @@ class ScoreNet(nn.Module):
             x = stage(up(x) + skip)
         return x
 
-    def forward(self, y, level):
-        x = self.trunk(self.head(self.un(torch.cat([y, level], 1)))).float()
+    def forward(self, y, noise):
+        x = self.trunk(self.head(self.un(torch.cat([y, noise], 1)))).float()
         mean = y - self.ps(self.tail(x))
         f = 0.1 * x + 0.9 * x.detach()            # the covariance head barely steers the trunk
-        local = functional.avg_pool2d(level, self.shuffle).mean(1, keepdim=True)
+        local = functional.avg_pool2d(noise[:, :3], self.shuffle).mean(1, keepdim=True)
         g = self.ps(self.h2(torch.relu(self.h1(torch.asinh(f / local)))))
         return mean, g
 
@@ -82,7 +83,7 @@ def load(path):
     """The network in a safetensors file, its shape taken from the file's metadata; weights become float32."""
     tensors, metadata = tensorfile.read(path)
     widths = [int(w) for w in metadata['widths'].split(',')]
-    net = ScoreNet(widths, int(metadata['blocks']), int(metadata['shuffle']))
+    net = ScoreNet(widths, int(metadata['blocks']), int(metadata['shuffle']), int(metadata['noise_planes']))
     net.load_state_dict({name: torch.from_numpy(array.astype('float32')) for name, array in tensors.items()})
     return net
 

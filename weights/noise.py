@@ -1,4 +1,5 @@
-"""Noise levels for training: uniform, per channel, smoothly varying, and following brightness.
+"""What the network is told of the noise. For white noise in training: levels that are uniform, differ by channel, vary
+smoothly or follow brightness. For any noise: its level over brightness, and its grain.
 
 SPDX-License-Identifier: GPL-3.0-or-later
 """
@@ -26,3 +27,56 @@ def levels(x, generator):
     field = torch.where(kind == 5, signal, torch.where(kind == 4, smooth, 1))
     field = functional.interpolate(field, x.shape[2:], mode='bilinear')
     return (level * torch.where(kind >= 3, channels, 1) * field).clamp(LOWEST, HIGHEST)
+
+
+# ---- Noise of any kind ------------------------------------------------------------------------------------------
+
+KNOTS = 9                  # of the level over brightness, evenly spaced from black to white
+OCTAVES = 3                # pixels, means of 2x2, means of 4x4
+GRAIN = 2 * OCTAVES
+
+
+def brightness(y):
+    """What the level follows: the noisy photo (B,3,H,W), smoothed along its rows (Gaussian of sd 2 pixels)."""
+    line = torch.exp(-torch.arange(-6., 7, device=y.device) ** 2 / 8)
+    kernel = (line / line.sum()).expand(3, 1, 1, -1)
+    return functional.conv2d(functional.pad(y, (6, 6, 0, 0), 'replicate'), kernel, groups=3).clamp(0, 1)
+
+
+def hats(t):
+    """Weights of the knots at brightness t, of linear interpolation: (...,KNOTS)."""
+    return (1 - (t[..., None] * (KNOTS - 1) - torch.arange(KNOTS, device=t.device)).abs()).clamp(min=0)
+
+
+def level_at(curve, y):
+    """The noise sd of every pixel of y (B,3,H,W), from its variance at the knots (B,3,KNOTS)."""
+    return (hats(brightness(y)) * curve[:, :, None, None]).sum(4).sqrt()
+
+
+def level_of(n, y):
+    """The sd of noise n in y, both (B,3,H,W): a curve over brightness for every crop and channel, at every pixel."""
+    weights = hats(brightness(y).flatten(2))                                          # (B,3,HW,KNOTS)
+    square = n.flatten(2).square()[..., None]
+    mean = square.mean(2, keepdim=True)
+    # Ridge: where there are few pixels of a brightness, the mean; neighbouring knots alike.
+    bend = torch.eye(KNOTS, device=y.device)
+    bend = (bend[1:] - bend[:-1]).T @ (bend[1:] - bend[:-1])
+    normal = weights.mT @ weights + n[0, 0].numel() * (0.002 * torch.eye(KNOTS, device=y.device) + 0.01 * bend)
+    curve = torch.linalg.solve(normal, weights.mT @ (square - mean)) + mean
+    return level_at(curve.maximum(0.05 * mean).squeeze(3), y)
+
+
+def grain_of(n, level):
+    """How much more noise there is in each octave than white noise of that level would have, less 1: (B,GRAIN), of
+    luma (the mean of the channels) at three octaves, then of chroma (what is left). White noise has 0."""
+    z = n / level
+    luma = z.mean(1, keepdim=True)
+    grain = [(functional.avg_pool2d(part, 2 ** k) * 2 ** k).square().mean((1, 2, 3)).sqrt() * white
+             for part, white in ((luma, 3 ** 0.5), (z - luma, 1.5 ** 0.5)) for k in range(OCTAVES)]
+    return torch.stack(grain, 1) - 1
+
+
+def planes(level, grain):
+    """What the network sees: the level (B,3,H,W), and its mean over the channels times each of the grain's numbers,
+    so that all of it grows as the noise does: (B,3+GRAIN,H,W)."""
+    return torch.cat([level, level.mean(1, keepdim=True) * grain[:, :, None, None]], 1)

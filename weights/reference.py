@@ -2,8 +2,9 @@
 
     reference.py MODEL.safetensors IN.safetensors OUT.safetensors
 
-For every pair NAME.y, NAME.level (H,W,3 or H,W,1; float32) in IN, writes NAME.mean (same shape as y) and
-NAME.covariance to OUT: (H,W,6) as rr, rg, rb, gg, gb, bb, or (H,W,1) for a grey photo.
+For every NAME.y (H,W,3 or H,W,1; float32) in IN, with NAME.level (same shape) or NAME.curve (sd at the knots of
+brightness, (3,KNOTS)) and, where there is one, NAME.grain (6), writes NAME.mean (same shape as y) and NAME.covariance to
+OUT: (H,W,6) as rr, rg, rb, gg, gb, bb, or (H,W,1) for a grey photo.
 
 SPDX-License-Identifier: GPL-3.0-or-later
 """
@@ -13,18 +14,22 @@ import numpy as np
 import torch
 
 import model
+import noise
 import tensorfile
+
+WHITE = np.zeros(noise.GRAIN)
 
 
 @torch.inference_mode()
-def denoise(net, y, level):
-    """y, level: (H,W,3) or (H,W,1) float32 arrays, encoded values with white = 1. -> mean and covariance, float32."""
+def denoise(net, y, level, grain=WHITE):
+    """y, level: (H,W,3) or (H,W,1) float32 arrays, encoded values with white = 1; grain as in noise.grain_of.
+    -> mean and covariance, float32."""
     height, width, channels = y.shape
     y, level = (torch.tensor(a).permute(2, 0, 1)[None] for a in (y, level))
     if channels == 1:
         y, level = model.grey_inputs(y, level)
     y, level = model.pad(y, net.multiple), model.pad(level, net.multiple)
-    mean, g = net(y, level)
+    mean, g = net(y, noise.planes(level, torch.tensor(grain).float()[None, :net.noise_planes - 3]))
     if channels == 1:
         mean, covariance = mean.mean(1, keepdim=True), model.grey_variance(g, level)
     else:
@@ -33,11 +38,15 @@ def denoise(net, y, level):
 
 
 def denoise_all(net, inputs):
-    """{NAME.y, NAME.level: array} -> {NAME.mean, NAME.covariance: array}"""
+    """{NAME.y, NAME.level ...: array} -> {NAME.mean, NAME.covariance: array}"""
     outputs = {}
     for name in [key[:-2] for key in inputs if key.endswith('.y')]:
+        if name + '.curve' in inputs:
+            curve = torch.tensor(inputs[name + '.curve'])[None] ** 2
+            y = torch.tensor(inputs[name + '.y']).permute(2, 0, 1)[None]
+            inputs[name + '.level'] = noise.level_at(curve, y)[0].permute(1, 2, 0).numpy()
         outputs[name + '.mean'], outputs[name + '.covariance'] = \
-            denoise(net, inputs[name + '.y'], inputs[name + '.level'])
+            denoise(net, inputs[name + '.y'], inputs[name + '.level'], inputs.get(name + '.grain', WHITE))
     return outputs
 
 

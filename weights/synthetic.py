@@ -35,7 +35,8 @@ class Gaussians:
 
     def sample(self, count):
         k = torch.multinomial(self.weights, count, True)
-        return self.means[k] + (self.roots[k] @ torch.randn(count, DIMENSIONS, 1)).squeeze(2)
+        x = torch.einsum('kij,bj->kbi', self.roots, torch.randn(count, DIMENSIONS))
+        return self.means[k] + x[k, torch.arange(count)]
 
     def second(self, y, sigma):
         """Hessian of the log density at y (B,N) with noise: (B,N,N)."""
@@ -84,11 +85,11 @@ def of_mixture(logits, gradient, hessian):
 
 def densities():
     torch.manual_seed(0)
-    root = torch.randn(DIMENSIONS, 30) * 0.05
-    correlated = root @ root.T + 0.02 ** 2 * torch.eye(DIMENSIONS)
-    yield 'correlated Gaussian', Gaussians(torch.ones(1), torch.zeros(1, DIMENSIONS), correlated[None])
+    place = torch.arange(DIMENSIONS)
+    decaying = lambda rho: 0.1 ** 2 * torch.tensor(rho) ** (place[:, None] - place).abs()
+    yield 'correlated Gaussian', Gaussians(torch.ones(1), torch.zeros(1, DIMENSIONS), decaying(0.8)[None])
     yield 'mixture of 2 Gaussians', Gaussians(
-        torch.tensor([0.4, 0.6]), 0.05 * torch.randn(2, DIMENSIONS), torch.stack([correlated, correlated.flip(0, 1)]))
+        torch.tensor([0.4, 0.6]), 0.05 * torch.randn(2, DIMENSIONS), torch.stack([decaying(0.8), decaying(-0.6)]))
     yield 'mixture of 20 logistics', Logistics(
         torch.full((20,), 0.05), 0.3 * torch.randn(20, DIMENSIONS), 0.02 + 0.06 * torch.rand(20, DIMENSIONS))
 
@@ -99,11 +100,12 @@ class Network(nn.Module):
     def __init__(self, outputs, scale):
         super().__init__()
         self.scale = scale
+        self.straight = nn.Linear(DIMENSIONS, outputs)
         self.layers = nn.Sequential(nn.Linear(DIMENSIONS, WIDTH), nn.Softplus(), nn.Linear(WIDTH, WIDTH), nn.Softplus(),
                                     nn.Linear(WIDTH, outputs))
 
     def forward(self, y):
-        return self.layers(y / self.scale)
+        return self.straight(y / self.scale) + self.layers(y / self.scale)
 
 
 def matrix(output, low_rank):

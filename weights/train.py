@@ -26,10 +26,12 @@ import torch
 
 import model
 import noise
+from camera import photograph
 from grow import grow
 from muon import Muon
 from photos import Photos, with_grain
 
+JITTER = 0.1                        # relative error of what the network is told of a camera's noise
 GREY = 8                            # one crop in so many is a grey photo
 CHECKPOINT_SECONDS = 120
 WARM_UP = 200                       # steps
@@ -51,8 +53,18 @@ def importance(level):
     return FIRST_WEIGHT / (level ** 2 + SOFT).sqrt()
 
 
-def losses(net, x, level):
-    """x, level: (B,3,H,W). -> first loss, second loss, mean of r^2 / variance. One crop in GREY becomes grey."""
+def colour_losses(x, mean, g, level):
+    """-> weighted squared error (B,H,W), weighted likelihood (B,H,W), mean of r^2 / variance."""
+    r = x - mean
+    v = model.variance(g, level)
+    return ((r.square() * importance(level)).sum(1),
+            weighted(model.gaussian_nll(r.detach(), g, level), v / level ** 2),
+            (r.detach().square() / v.detach()).mean())
+
+
+def white_losses(net, x, level):
+    """Of clean crops x with white noise of that level, (B,3,H,W) both: first loss, second loss, mean of r^2 / variance.
+    One crop in GREY becomes grey."""
     n = len(x) // GREY
     luma = x.new_tensor([0.299, 0.587, 0.114])[:, None, None]
     grey, grey_level = (luma * x[:n]).sum(1, keepdim=True), level[:n, :1]
@@ -60,32 +72,40 @@ def losses(net, x, level):
     x, level = x[n:], level[n:]
     y = torch.cat([y_grey, x + level * torch.randn_like(x)])
     h, w = x.shape[2:]
-    mean, g = net(model.pad(y, net.multiple), model.pad(torch.cat([told, level]), net.multiple))
-    mean, g = mean[..., :h, :w], g[..., :h, :w]
+    inputs = noise.planes(torch.cat([told, level]), y.new_zeros(len(y), net.noise_planes - 3))
+    mean, g = (t[..., :h, :w] for t in net(model.pad(y, net.multiple), model.pad(inputs, net.multiple)))
+    first, second, zms = colour_losses(x, mean[n:], g[n:], level)
 
-    r = x - mean[n:]
-    v = model.variance(g[n:], level)
-    first = (r.square() * importance(level)).sum(1)
-    nll = weighted(model.gaussian_nll(r.detach(), g[n:], level), v / level ** 2)
+    r = grey - mean[:n].mean(1, keepdim=True)
+    v = model.grey_variance(g[:n], told)
+    ratio = v / grey_level ** 2
+    first_grey = (r.square() * importance(grey_level)).sum(1)
+    second_grey = weighted(0.5 * (r.detach() ** 2 / v + ratio.log()).squeeze(1), ratio)
+    return torch.cat([first_grey, first]).mean(), torch.cat([second_grey, second]).mean(), zms
 
-    r_grey = grey - mean[:n].mean(1, keepdim=True)
-    v_grey = model.grey_variance(g[:n], told)
-    ratio = v_grey / grey_level ** 2
-    first_grey = (r_grey.square() * importance(grey_level)).sum(1)
-    nll_grey = weighted(0.5 * (r_grey.detach() ** 2 / v_grey + ratio.log()).squeeze(1), ratio)
 
-    return (torch.cat([first_grey, first]).mean(), torch.cat([nll_grey, nll]).mean(),
-            (r.detach().square() / v.detach()).mean())
+def camera_losses(net, x, generator):
+    """The same for clean crops x photographed by random cameras. The network is told the noise's level and grain a
+    little wrong, as an estimate from one photo is, so that its variance allows for that."""
+    target, y = photograph(x, generator)
+    level = noise.level_of(y - target, y)
+    grain = noise.grain_of(y - target, level)
+    wrong = lambda shape: JITTER * torch.randn(shape, generator=generator, device=x.device)
+    level = level * wrong((len(x), 3, 1, 1)).exp()
+    mean, g = net(y, noise.planes(level, (1 + grain) * wrong(grain.shape).exp() - 1))
+    first, second, zms = colour_losses(target, mean, g, level)
+    return first.mean(), second.mean(), zms
 
 
 @torch.no_grad()
 def validate(net, x):
     """-> PSNR at every validation level, averaged over crops, and ZMS over all. The same noise every time."""
     generator, psnr, zms = torch.Generator(x.device).manual_seed(0), [], []
+    white = x.new_zeros(len(x), net.noise_planes - 3)
     for sigma in VALIDATION_LEVELS:
         level = torch.full_like(x, sigma / 255)
         y = x + level * torch.randn(x.shape, generator=generator, device=x.device)
-        mean, g = (torch.cat(parts) for parts in zip(*map(net, y.split(8), level.split(8))))
+        mean, g = (torch.cat(parts) for parts in zip(*map(net, y.split(8), noise.planes(level, white).split(8))))
         error = (mean - x).square()
         psnr.append(-10 * error.mean((1, 2, 3)).log10().mean().item())
         zms.append((error / model.variance(g, level)).mean().item())
@@ -104,14 +124,15 @@ def main():
     parser.add_argument('--start', help='weights to start from (safetensors); they may be of a smaller network')
     parser.add_argument('--widths', type=int, nargs='+', required=True, help='channels at every scale')
     parser.add_argument('--blocks', type=int, required=True, help='residual blocks at every scale')
+    parser.add_argument('--camera', action='store_true', help='every other step, noise of cameras, described by its grain')
     parser.add_argument('--compile', action='store_true', help='compile the network: minutes first, then faster (GPU)')
     arguments = parser.parse_args()
 
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     torch.manual_seed(0)
-    net = model.ScoreNet(arguments.widths, arguments.blocks)
-    if arguments.start:
-        net = grow(model.load(arguments.start), arguments.widths, arguments.blocks)
+    shape = {'widths': arguments.widths, 'blocks': arguments.blocks,
+             'noise_planes': 3 + noise.GRAIN * arguments.camera}
+    net = grow(model.load(arguments.start), **shape) if arguments.start else model.ScoreNet(**shape)
     net = net.to(device, memory_format=torch.channels_last)
     # bfloat16 drowns noise below about 3 levels, so the layers that touch y and the residual stay in float32.
     net.trunk = torch.autocast(device, dtype=torch.bfloat16)(net.trunk)
@@ -139,7 +160,7 @@ def main():
         """Writes checkpoint.pt, and the same as stable.pt while the rate is at its height: from there a longer run
         can go on as if it had been planned so."""
         state = {'model': net.state_dict(), 'ema': ema, 'optimisers': [o.state_dict() for o in optimisers],
-                 'step': step, 'elapsed': elapsed, 'falling': falling, 'widths': net.widths, 'blocks': net.blocks}
+                 'step': step, 'elapsed': elapsed, 'falling': falling, 'shape': shape}
         for name in ('checkpoint', 'stable') if elapsed < falling else ('checkpoint',):
             torch.save(state, arguments.out / 'new.pt')
             os.replace(arguments.out / 'new.pt', arguments.out / f'{name}.pt')
@@ -162,11 +183,13 @@ def main():
             for group in optimiser.param_groups:
                 group['lr'] = rate
         x = with_grain(photos.crops(arguments.batch, arguments.crop, generator), generator)
-        level = noise.levels(x, generator)
-        if not arguments.compile and rng.integers(4) == 0:   # as at inference, where sides are seldom multiples of 16
-            h, w = rng.integers(arguments.crop - net.multiple + 1, arguments.crop + 1, 2)
-            x, level = x[..., :h, :w], level[..., :h, :w]
-        first, second, zms = losses(run, x, level)
+        if arguments.camera and step % 2:
+            first, second, zms = camera_losses(run, x.clamp(0, 1), generator)
+        else:
+            if not arguments.compile and rng.integers(4) == 0:   # as at inference: sides are seldom multiples of 16
+                h, w = rng.integers(arguments.crop - net.multiple + 1, arguments.crop + 1, 2)
+                x = x[..., :h, :w]
+            first, second, zms = white_losses(run, x, noise.levels(x, generator))
         (first + SECOND_WEIGHT * second).backward()
         gradient = torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         for optimiser in optimisers:

@@ -1,0 +1,26 @@
+/* What is known of a photo's noise, row by row.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#pragma once
+
+#include "grainwise.h"
+
+G_BEGIN_DECLS
+
+/* Noise below 0.003 levels is none, and features are divided by the level. */
+#define GW_LEVEL_FLOOR 1e-5f
+
+gboolean gw_noise_check (const GwNoise *noise, int channels, GError **error);
+
+/**
+ * gw_noise_fill_levels:
+ * @photo: a row, @width * @channels
+ * @levels: (out): as many
+ *
+ * The noise level of every value of a row, by the curve over brightness.  Brightness is the noisy photo's own,
+ * smoothed along the row (Gaussian of sd 2 pixels).
+ */
+void gw_noise_fill_levels (const GwNoise *noise, const float *photo, int width, int channels, float *levels);
+
+G_END_DECLS
