@@ -1,77 +1,190 @@
-/* The noise level of a photo, from the photo alone.
+/* The noise of a photo, from the photo alone: where it has no texture, what varies is noise.
+ *
+ * The photo is cut into small blocks.  Over brightness and log-variance the blocks without texture make a narrow band, the
+ * noise; all others lie above it.  The band is found by maximum likelihood, as the centre of a normal distribution
+ * whose width follows from the number of pixels in a block, with a uniform one for the texture above.  (Blocks of
+ * least variance: Amer and Dubois 2005; the level as a function of brightness: Foi et al. 2008; a likelihood with the
+ * scene's smoothness as prior: Liu et al. 2008.)  Grain is measured in the blocks of the band.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 #include <math.h>
+#include <string.h>
 #include <glib/gi18n-lib.h>
 
-#include "grainwise.h"
+#include "noise.h"
 
-#define BLOCK 64 /* rows, even */
-#define BINS 16384
-#define MAX_SD 1.0f /* of the coefficients that are told apart; bins are narrow at the small end */
-#define HALF_LEVEL (0.5f / 255)
+#define BLOCK 16      /* pixels a side */
+#define BRIGHTNESS 32 /* bins */
+#define VARIANCES 256 /* bins of log-variance */
+#define LOWEST -18.0f /* log-variance: 0.03 levels */
+#define BIN (-LOWEST / VARIANCES)
+#define GRAIN (2 * GW_OCTAVES)
+#define CLIPPED 0.02f /* share of a block's pixels above which it is not used */
+#define FEWEST 8      /* blocks of a band worth measuring */
 
-/* Coefficients are counted by size, so that memory does not grow with the photo.  The square root gives small values
- * narrow bins: 0.004 levels wide at sigma = 1 level. */
-static int
-bin_of (float value)
+/* A block: what is left of it after the best plane has been taken away. */
+typedef struct
 {
-  return MIN ((int) (sqrtf (value / MAX_SD) * BINS), BINS - 1);
-}
+  float brightness;
+  float variance;   /* mean of the channels' */
+  float channel[3]; /* the channels' variances */
+  float octave
+      [GRAIN]; /* mean squares of luma and chroma, scaled so that white noise has the variance in each */
+} Block;
 
-static float
-value_of (double bin)
+/* All blocks of about the same brightness and variance. */
+typedef struct
 {
-  return MAX_SD * (bin / BINS) * (bin / BINS);
-}
+  float count;
+  /* Sums of logarithms, relative to the block's variance: a few blocks with an edge in them weigh little. */
+  float channel[3], octave[GRAIN];
+} Cell;
 
-static float
-median (const guint64 *counts)
+typedef struct
 {
-  guint64 total = 0, sum = 0;
+  int channels;
+  Cell (*cells)[VARIANCES]; /* [BRIGHTNESS] */
+  float blocks;
+  float *likelihoods; /* room for three numbers a cell */
+} Blocks;
 
-  for (int i = 0; i < BINS; i++)
-    total += counts[i];
-  for (int i = 0; i < BINS; i++)
-    {
-      if (counts[i] > 0 && 2 * (sum + counts[i]) >= total)
-        return value_of (i + (0.5 * total - sum) / counts[i]);
-      sum += counts[i];
-    }
-  return 0;
-}
+/* Independent values of white noise in a block by octave, less the plane's three. */
+static const float freedom[GW_OCTAVES] = { 253, 61, 13 };
+static const float values_in[GW_OCTAVES] = { 256, 64, 16 };
+
+/* ---- Blocks ---------------------------------------------------------------------------------------------- */
 
 /* Clipped pixels have lost their noise.  What lies beyond black or white was not clipped. */
 static gboolean
 is_clipped (float value)
 {
-  return !(fabsf (value) > HALF_LEVEL && fabsf (value - 1) > HALF_LEVEL); /* true for NaN, too */
+  const float half_level = 0.5f / 255;
+
+  return !(fabsf (value) > half_level && fabsf (value - 1) > half_level); /* true for NaN, too */
+}
+
+/* Takes the best plane away.  Returns the mean. */
+static float
+remove_plane (float values[BLOCK][BLOCK])
+{
+  const float centre = (BLOCK - 1) / 2.f;
+  float mean = 0, across = 0, down = 0, norm = 0;
+
+  for (int y = 0; y < BLOCK; y++)
+    for (int x = 0; x < BLOCK; x++)
+      {
+        mean += values[y][x];
+        across += values[y][x] * (x - centre);
+        down += values[y][x] * (y - centre);
+        norm += (x - centre) * (x - centre);
+      }
+  mean /= BLOCK * BLOCK;
+  for (int y = 0; y < BLOCK; y++)
+    for (int x = 0; x < BLOCK; x++)
+      values[y][x] -= mean + (across * (x - centre) + down * (y - centre)) / norm;
+
+  return mean;
+}
+
+/* Mean square of the means over side x side pixels, times side^2. */
+static float
+octave_energy (float values[BLOCK][BLOCK], int side)
+{
+  float sum = 0;
+
+  for (int y = 0; y < BLOCK; y += side)
+    for (int x = 0; x < BLOCK; x += side)
+      {
+        float total = 0;
+
+        for (int k = 0; k < side * side; k++)
+          total += values[y + k / side][x + k % side];
+        sum += total * total;
+      }
+  return sum / (BLOCK * BLOCK);
+}
+
+/* Measures the block at @pixels.  Returns %FALSE if too much of it is clipped. */
+static gboolean
+measure_block (const float *pixels, gsize stride, int channels, Block *block)
+{
+  float values[4][BLOCK][BLOCK]; /* the channels, then luma */
+  int clipped = 0;
+
+  *block = (Block) { 0 };
+  for (int y = 0; y < BLOCK; y++)
+    for (int x = 0; x < BLOCK; x++)
+      {
+        const float *pixel = pixels + y * stride + x * channels;
+        gboolean lost = FALSE;
+
+        for (int c = 0; c < channels; c++)
+          {
+            lost |= is_clipped (pixel[c]);
+            values[c][y][x] = pixel[c];
+          }
+        clipped += lost;
+      }
+  if (clipped > CLIPPED * BLOCK * BLOCK)
+    return FALSE;
+
+  for (int c = 0; c < channels; c++)
+    {
+      block->brightness += remove_plane (values[c]) / channels;
+      block->channel[c] = octave_energy (values[c], 1) * values_in[0] / freedom[0];
+      block->variance += block->channel[c] / channels;
+    }
+  if (!isfinite (block->variance))
+    return FALSE;
+
+  for (int y = 0; y < BLOCK; y++)
+    for (int x = 0; x < BLOCK; x++)
+      {
+        float luma = 0;
+
+        for (int c = 0; c < channels; c++)
+          luma += values[c][y][x] / channels;
+        values[3][y][x] = luma;
+        for (int c = 0; c < channels; c++)
+          values[c][y][x] -= luma;
+      }
+  for (int k = 0; k < GW_OCTAVES; k++)
+    {
+      block->octave[k] = channels * octave_energy (values[3], 1 << k) * values_in[k] / freedom[k];
+      for (int c = 0; c < 3 && channels == 3; c++)
+        block->octave[GW_OCTAVES + k] += 0.5f * octave_energy (values[c], 1 << k) * values_in[k] / freedom[k];
+    }
+  return TRUE;
+}
+
+static float
+safe_log (float x)
+{
+  return logf (MAX (x, 1e-12f));
 }
 
 static void
-count_coefficients (const float *rows, int n_rows, int width, int channels, int channel, guint64 *counts)
+add_block (Blocks *blocks, const Block *block)
 {
-  const gsize length = (gsize) width * channels;
+  const float logarithm = safe_log (block->variance);
+  const int bright = CLAMP ((int) (block->brightness * BRIGHTNESS), 0, BRIGHTNESS - 1);
+  const int bin = CLAMP ((int) ((logarithm - LOWEST) / BIN), 0, VARIANCES - 1);
+  Cell *cell = &blocks->cells[bright][bin];
 
-  for (int y = 0; y + 1 < n_rows; y += 2)
-    for (int x = 0; x + 1 < width; x += 2)
-      {
-        const float *p = rows + y * length + x * channels + channel;
-        const float a = p[0], b = p[channels], c = p[length], d = p[length + channels];
-
-        if (is_clipped (a) || is_clipped (b) || is_clipped (c) || is_clipped (d))
-          continue;
-        counts[bin_of (0.5f * fabsf (a - b - c + d))]++;
-      }
+  blocks->blocks++;
+  cell->count++;
+  for (int c = 0; c < blocks->channels; c++)
+    cell->channel[c] += safe_log (block->channel[c]) - logarithm;
+  for (int k = 0; k < GRAIN; k++)
+    cell->octave[k] += safe_log (block->octave[k]) - logarithm;
 }
 
-gboolean
-gw_noise_estimate (const GwPhoto *photo, GwNoise *noise, GCancellable *cancellable, GError **error)
+static gboolean
+read_blocks (const GwPhoto *photo, Blocks *blocks, GCancellable *cancellable, GError **error)
 {
-  const gsize length = (gsize) photo->width * photo->channels;
-  g_autofree float *rows = g_try_new (float, BLOCK *length);
-  g_autofree guint64 *counts = g_new0 (guint64, BINS * photo->channels);
+  const gsize stride = (gsize) photo->width * photo->channels;
+  g_autofree float *rows = g_try_new (float, BLOCK *stride);
 
   if (!rows)
     {
@@ -79,22 +192,265 @@ gw_noise_estimate (const GwPhoto *photo, GwNoise *noise, GCancellable *cancellab
                    _ ("There is not enough memory for a photo %d pixels wide."), photo->width);
       return FALSE;
     }
-  for (int y = 0; y < photo->height; y += BLOCK)
+  for (int y = 0; y + BLOCK <= photo->height; y += BLOCK)
     {
-      const int n = MIN (BLOCK, photo->height - y);
-
       if (g_cancellable_set_error_if_cancelled (cancellable, error)
-          || !photo->read (y, n, rows, photo->data, error))
+          || !photo->read (y, BLOCK, rows, photo->data, error))
         return FALSE;
-      for (int c = 0; c < photo->channels; c++)
-        count_coefficients (rows, n, photo->width, photo->channels, c, counts + c * BINS);
+      for (int x = 0; x + BLOCK <= photo->width; x += BLOCK)
+        {
+          Block block;
+
+          if (measure_block (rows + x * photo->channels, stride, photo->channels, &block))
+            add_block (blocks, &block);
+        }
+    }
+  return TRUE;
+}
+
+/* ---- The band of noise ----------------------------------------------------------------------------------- */
+
+/* Log-variance over brightness, at the knots, and how far blocks of nothing but noise lie from it. */
+typedef struct
+{
+  float knots[GW_KNOTS];
+  float width;
+  float share; /* of the blocks */
+  double likelihood;
+} Band;
+
+static float
+band_centre (const Band *band, int bright)
+{
+  const float t = (bright + 0.5f) / BRIGHTNESS * (GW_KNOTS - 1);
+  const int k = MIN ((int) t, GW_KNOTS - 2);
+
+  return band->knots[k] + (t - k) * (band->knots[k + 1] - band->knots[k]);
+}
+
+static float
+bin_centre (int bin)
+{
+  return LOWEST + (bin + 0.5f) * BIN;
+}
+
+/* Log-likelihood of all blocks, with a prior that prefers smooth curves.  Sets band->share, too. */
+static void
+judge (const Blocks *blocks, Band *band)
+{
+  enum
+  {
+    ROUNDS = 6
+  };
+  const float steepness = 0.5f, bend = 0.25f; /* expected differences from knot to knot */
+  const float width = sqrtf (band->width * band->width + BIN * BIN / 12);
+  static const float nothing = 1e-6f;
+  float *likelihoods = blocks->likelihoods;
+  int n = 0;
+
+  for (int b = 0; b < BRIGHTNESS; b++)
+    {
+      const float centre = band_centre (band, b);
+
+      for (int v = 0; v < VARIANCES; v++)
+        if (blocks->cells[b][v].count > 0)
+          {
+            const float z = (bin_centre (v) - centre) / width;
+
+            likelihoods[n++] = blocks->cells[b][v].count;
+            likelihoods[n++] = expf (-0.5f * z * z) / (width * sqrtf (2 * G_PI));
+            likelihoods[n++] = z > -1 ? 1 / MAX (width - centre, width) : 0;
+          }
     }
 
+  band->share = 0.3f;
+  for (int round = 0; round < ROUNDS; round++) /* expectation and maximisation */
+    {
+      double sum = 0;
+
+      for (int i = 0; i < n; i += 3)
+        {
+          const float noise = band->share * likelihoods[i + 1];
+
+          sum += likelihoods[i] * noise / (noise + (1 - band->share) * likelihoods[i + 2] + nothing);
+        }
+      band->share = sum / blocks->blocks;
+    }
+
+  band->likelihood = 0;
+  for (int i = 0; i < n; i += 3)
+    band->likelihood
+        += likelihoods[i]
+           * log (band->share * likelihoods[i + 1] + (1 - band->share) * likelihoods[i + 2] + nothing);
+  for (int k = 1; k < GW_KNOTS; k++)
+    {
+      const float rise = band->knots[k] - band->knots[k - 1];
+      const float change = k + 1 < GW_KNOTS ? band->knots[k + 1] - band->knots[k] - rise : 0;
+
+      band->likelihood -= 0.5 * rise * rise / (steepness * steepness) + 0.5 * change * change / (bend * bend);
+    }
+}
+
+/* Moves the curve as long as that makes it likelier: all of it, tilted, or around one knot. */
+static void
+climb (const Blocks *blocks, Band *band)
+{
+  enum
+  {
+    SHIFT = GW_KNOTS,
+    TILT,
+    MOVES
+  };
+
+  judge (blocks, band);
+  for (float step = 0.5f; step > 0.02f; step /= 2)
+    for (int improved = 12; improved > 0; improved--)
+      {
+        const double before = band->likelihood;
+
+        for (int move = 0; move < 2 * MOVES; move++)
+          {
+            Band moved = *band;
+
+            for (int k = 0; k < GW_KNOTS; k++)
+              moved.knots[k] += (move % 2 ? -step : step)
+                                * (move / 2 == SHIFT  ? 1
+                                   : move / 2 == TILT ? 2.f * k / (GW_KNOTS - 1) - 1
+                                                      : MAX (0, 1 - abs (k - move / 2) / 2.f));
+            judge (blocks, &moved);
+            if (moved.likelihood > band->likelihood + 1e-6)
+              *band = moved;
+          }
+        if (band->likelihood == before)
+          break;
+      }
+}
+
+/* The log-variance below which that share of the blocks lies. */
+static float
+quantile (const Blocks *blocks, float share)
+{
+  float sum = 0;
+
+  for (int v = 0; v < VARIANCES; v++)
+    {
+      for (int b = 0; b < BRIGHTNESS; b++)
+        sum += blocks->cells[b][v].count;
+      if (sum >= share * blocks->blocks)
+        return bin_centre (v);
+    }
+  return 0;
+}
+
+static Band
+find_band (const Blocks *blocks, float width)
+{
+  static const float starts[] = { 0.01f, 0.05f, 0.2f, 0.5f };
+  Band best = { .likelihood = -G_MAXDOUBLE };
+
+  for (guint i = 0; i < G_N_ELEMENTS (starts); i++)
+    {
+      Band band = { .width = width };
+
+      for (int k = 0; k < GW_KNOTS; k++)
+        band.knots[k] = quantile (blocks, starts[i]);
+      climb (blocks, &band);
+      if (band.likelihood > best.likelihood)
+        best = band;
+    }
+  return best;
+}
+
+/* What the blocks of a band have in common, relative to their variance. */
+typedef struct
+{
+  float blocks;
+  float channel[3], octave[GRAIN];
+} Typical;
+
+/* Of the blocks of the band, or without one of those of least variance. */
+static Typical
+typical_of_band (const Blocks *blocks, const Band *band)
+{
+  const float least = quantile (blocks, 0.1f);
+  Typical typical = { 0 };
+
+  for (int b = 0; b < BRIGHTNESS; b++)
+    for (int v = 0; v < VARIANCES; v++)
+      {
+        const Cell *cell = &blocks->cells[b][v];
+        const float above = bin_centre (v) - (band ? band_centre (band, b) : 0);
+
+        if (band ? above > -3 * band->width && above < 1.5f * band->width : bin_centre (v) <= least)
+          {
+            typical.blocks += cell->count;
+            for (int c = 0; c < blocks->channels; c++)
+              typical.channel[c] += cell->channel[c];
+            for (int k = 0; k < GRAIN; k++)
+              typical.octave[k] += cell->octave[k];
+          }
+      }
+
+  /* A mean of n squares has a mean logarithm of about -1/n. */
+  for (int c = 0; c < blocks->channels; c++)
+    typical.channel[c] = expf (typical.channel[c] / typical.blocks + 1 / freedom[0]);
+  for (int k = 0; k < GW_OCTAVES; k++)
+    {
+      typical.octave[k] = expf (typical.octave[k] / typical.blocks + 1 / freedom[k]);
+      typical.octave[GW_OCTAVES + k]
+          = expf (typical.octave[GW_OCTAVES + k] / typical.blocks + 0.5f / freedom[k]);
+    }
+  return typical;
+}
+
+/* Relative sd of a block's variance.  White noise has BLOCK^2 independent values a channel; the coarser the grain, and the
+ * more the channels are alike, the fewer. */
+static float
+expected_width (const Typical *typical, int channels)
+{
+  const float *o = typical->octave;
+  const float luma = o[0] / channels, chroma = channels == 3 ? 2 * o[GW_OCTAVES] / 3 : 0;
+  const float coarse = o[2] / channels + (channels == 3 ? 2 * o[GW_OCTAVES + 2] / 3 : 0);
+  const float clumping = MAX (1, 0.8f * coarse / (luma + chroma));
+  const float alike = (luma * luma + chroma * chroma / 2) / ((luma + chroma) * (luma + chroma));
+
+  return sqrtf (2 * clumping * alike / (BLOCK * BLOCK - 3) + 0.05f * 0.05f);
+}
+
+/* ---- Public ---------------------------------------------------------------------------------------------- */
+
+gboolean
+gw_noise_estimate (const GwPhoto *photo, GwNoise *noise, GCancellable *cancellable, GError **error)
+{
+  g_autofree Cell *cells = g_new0 (Cell, BRIGHTNESS * VARIANCES);
+  g_autofree float *likelihoods = g_new (float, 3 * BRIGHTNESS * VARIANCES);
+  Blocks blocks
+      = { .channels = photo->channels, .cells = (Cell (*)[VARIANCES]) cells, .likelihoods = likelihoods };
+  Band band;
+  Typical typical;
+
   *noise = gw_noise_white (0);
+  if (!read_blocks (photo, &blocks, cancellable, error))
+    return FALSE;
+  if (blocks.blocks == 0)
+    return TRUE;
+
+  typical = typical_of_band (&blocks, NULL);
+  for (int round = 0; round < 2; round++)
+    {
+      Typical found;
+
+      band = find_band (&blocks, expected_width (&typical, photo->channels));
+      found = typical_of_band (&blocks, &band);
+      if (found.blocks >= FEWEST)
+        typical = found;
+    }
+
   for (int c = 0; c < photo->channels; c++)
     for (int k = 0; k < GW_KNOTS; k++)
-      noise->level[c][k]
-          = median (counts + c * BINS) / 0.6744898f; /* of a normal distribution's absolute value */
+      noise->level[c][k] = sqrtf (expf (band.knots[k]) * typical.channel[c]);
+  for (int k = 0; k < (photo->channels == 1 ? GW_OCTAVES : GRAIN); k++)
+    noise->grain[k] = sqrtf (typical.octave[k]) - 1;
 
   return TRUE;
 }

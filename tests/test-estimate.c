@@ -14,29 +14,58 @@ normal (GRand *rand)
   return radius * cos (2 * G_PI * g_rand_double (rand));
 }
 
+/* The noise of a scene: its variance is base^2 + slope * brightness, in levels; its values hang together over the
+ * neighbours on the right and below, and over the channels, if so wanted. */
+typedef struct
+{
+  double base[3], slope;
+  gboolean blurred, grey;
+} Kind;
+
+static Image *
+unit_noise (int width, int height, int channels, const Kind *kind, GRand *rand)
+{
+  g_autoptr (Image) white = image_new (width + 1, height + 1, channels);
+  Image *noise = image_new (width, height, channels);
+
+  for (int i = 0; i < (width + 1) * (height + 1) * channels; i++)
+    white->values[i] = kind->grey && i % channels ? white->values[i - 1] : normal (rand);
+  for (int y = 0; y < height; y++)
+    for (int i = 0; i < width * channels; i++)
+      {
+        const float *p = white->values + (gsize) y * (width + 1) * channels + i;
+        const float *q = p + (width + 1) * channels;
+
+        noise->values[(gsize) y * width * channels + i]
+            = kind->blurred ? 0.5f * (p[0] + p[channels] + q[0] + q[channels]) : p[0];
+      }
+  return noise;
+}
+
 /* A smooth scene with an edge now and then, and noise on it. */
 static Image *
-scene (int width, int height, int channels, const double *levels, gboolean eight_bits, guint32 seed)
+scene (int width, int height, int channels, const Kind *kind, gboolean eight_bits, guint32 seed)
 {
   g_autoptr (GRand) rand = g_rand_new_with_seed (seed);
+  g_autoptr (Image) noise = unit_noise (width, height, channels, kind, rand);
   Image *image = image_new (width, height, channels);
 
   for (int y = 0; y < height; y++)
     for (int x = 0; x < width; x++)
       for (int c = 0; c < channels; c++)
         {
+          const gsize i = ((gsize) y * width + x) * channels + c;
           double v
-              = 0.5 + 0.2 * sin (x / 40.0 + c) + 0.15 * cos (y / 30.0) + ((x / 50 + y / 50) % 2 ? 0.1 : 0);
+              = 0.5 + 0.2 * sin (x / 40.0 + c) + 0.15 * cos (y / 30.0) + ((x / 120 + y / 120) % 2 ? 0.1 : 0);
 
-          v += levels[c] / 255 * normal (rand);
-          image->values[((gsize) y * width + x) * channels + c]
-              = eight_bits ? round (255 * CLAMP (v, 0, 1)) / 255 : v;
+          v += sqrt (kind->base[c] * kind->base[c] + kind->slope * v) / 255 * noise->values[i];
+          image->values[i] = eight_bits ? round (255 * CLAMP (v, 0, 1)) / 255 : v;
         }
   return image;
 }
 
-static void
-check (const Image *image, const double *levels, double tolerance)
+static GwNoise
+estimate (const Image *image)
 {
   const GwPhoto photo = { image->width, image->height, image->channels, image_read, (gpointer) image };
   g_autoptr (GError) error = NULL;
@@ -45,55 +74,116 @@ check (const Image *image, const double *levels, double tolerance)
   g_assert_true (gw_noise_estimate (&photo, &noise, NULL, &error));
   g_assert_no_error (error);
   g_assert_null (noise.read);
-  for (int c = 0; c < image->channels; c++)
-    for (int k = 0; k < GW_KNOTS; k++)
+
+  return noise;
+}
+
+/* At the brightnesses that the scene has. */
+static void
+check_level (const GwNoise *noise, int channels, const Kind *kind, double tolerance)
+{
+  for (int c = 0; c < channels; c++)
+    for (int k = 2; k < GW_KNOTS - 2; k++)
       {
-        g_test_message ("true %.2f, estimated %.2f levels", levels[c], 255 * noise.level[c][k]);
-        g_assert_cmpfloat (fabs (255 * noise.level[c][k] - levels[c]), <=, tolerance * levels[c] + 0.05);
+        const double brightness = k / (GW_KNOTS - 1.0);
+        const double level = sqrt (kind->base[c] * kind->base[c] + kind->slope * brightness);
+
+        g_test_message ("channel %d, brightness %.2f: true %.2f, estimated %.2f levels", c, brightness, level,
+                        255 * noise->level[c][k]);
+        g_assert_cmpfloat (fabs (255 * noise->level[c][k] - level), <=, tolerance * level + 0.1);
       }
 }
 
 static void
-test_levels (void)
+check_grain (const GwNoise *noise, const double *grain, double tolerance)
 {
+  for (int k = 0; k < 2 * GW_OCTAVES; k++)
+    {
+      g_test_message ("grain %d: true %.2f, estimated %.2f", k, grain[k], noise->grain[k]);
+      g_assert_cmpfloat (fabs (noise->grain[k] - grain[k]), <=, tolerance);
+    }
+}
+
+static void
+test_white (void)
+{
+  static const double none[2 * GW_OCTAVES] = { 0 };
+
   for (double level = 1; level <= 64; level *= 2)
     {
-      const double levels[] = { level, level, level };
-      g_autoptr (Image) image = scene (400, 300, 3, levels, FALSE, level);
+      const Kind kind = { .base = { level, level, level } };
+      g_autoptr (Image) image = scene (400, 300, 3, &kind, FALSE, level);
+      const GwNoise noise = estimate (image);
 
-      check (image, levels, 0.05);
+      check_level (&noise, 3, &kind, 0.07);
+      if (level > 4) /* below, what texture the scene has looks like grain */
+        check_grain (&noise, none, 0.1);
     }
 }
 
 static void
 test_channels_differ (void)
 {
-  const double levels[] = { 4, 8, 30 };
-  g_autoptr (Image) image = scene (400, 301, 3, levels, FALSE, 1);
+  const Kind kind = { .base = { 6, 8, 12 } };
+  g_autoptr (Image) image = scene (400, 301, 3, &kind, FALSE, 1);
+  const GwNoise noise = estimate (image);
 
-  check (image, levels, 0.05);
+  check_level (&noise, 3, &kind, 0.07);
 }
 
 static void
 test_grey_eight_bits (void)
 {
-  const double levels[] = { 12 };
-  g_autoptr (Image) image = scene (301, 200, 1, levels, TRUE, 2);
+  const Kind kind = { .base = { 12 } };
+  g_autoptr (Image) image = scene (301, 200, 1, &kind, TRUE, 2);
+  const GwNoise noise = estimate (image);
 
-  check (image, levels, 0.08);
+  check_level (&noise, 1, &kind, 0.1);
+}
+
+/* Shot noise. */
+static void
+test_follows_brightness (void)
+{
+  const Kind kind = { .base = { 3, 3, 3 }, .slope = 150 };
+  g_autoptr (Image) image = scene (600, 600, 3, &kind, FALSE, 4);
+  const GwNoise noise = estimate (image);
+
+  check_level (&noise, 3, &kind, 0.12);
+}
+
+/* The mean of 2x2 values in place of one: what neighbours share, and of these again 2x2 or 4x4 means, follows. */
+static void
+test_grain (void)
+{
+  const double blurred[] = { 0, 0.5, 0.75, 0, 0.5, 0.75 };
+  const double grey[] = { sqrt (3) - 1, sqrt (3) - 1, sqrt (3) - 1, -1, -1, -1 };
+  const Kind kinds[]
+      = { { .base = { 10, 10, 10 }, .blurred = TRUE }, { .base = { 10, 10, 10 }, .grey = TRUE } };
+
+  for (int i = 0; i < 2; i++)
+    {
+      g_autoptr (Image) image = scene (600, 600, 3, &kinds[i], FALSE, 5 + i);
+      const GwNoise noise = estimate (image);
+
+      check_level (&noise, 3, &kinds[i], 0.1);
+      check_grain (&noise, i == 0 ? blurred : grey, 0.12);
+    }
 }
 
 /* Half of the photo is burnt out and has no noise left; the other half tells. */
 static void
 test_clipped (void)
 {
-  const double levels[] = { 10, 10, 10 };
-  g_autoptr (Image) image = scene (400, 300, 3, levels, TRUE, 3);
+  const Kind kind = { .base = { 10, 10, 10 } };
+  g_autoptr (Image) image = scene (400, 300, 3, &kind, TRUE, 3);
 
   for (int y = 0; y < 300; y++)
     for (int i = 0; i < 200 * 3; i++)
       image->values[y * 400 * 3 + i] = y % 2 ? 1 : 0;
-  check (image, levels, 0.08);
+
+  const GwNoise noise = estimate (image);
+  check_level (&noise, 3, &kind, 0.1);
 }
 
 /* Nothing to measure is no noise, not a crash. */
@@ -101,16 +191,19 @@ static void
 test_nothing (void)
 {
   static const int sizes[][2] = { { 1, 1 }, { 1, 100 }, { 100, 1 }, { 64, 64 } };
-  const double none[] = { 0, 0, 0 };
+  const Kind none = { 0 };
 
   for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
     {
       g_autoptr (Image) image = image_new (sizes[i][0], sizes[i][1], 3);
 
-      check (image, none, 0);
+      GwNoise noise = estimate (image);
+
+      check_level (&noise, 3, &none, 0);
       for (int k = 0; k < sizes[i][0] * sizes[i][1] * 3; k++)
         image->values[k] = NAN;
-      check (image, none, 0);
+      noise = estimate (image);
+      check_level (&noise, 3, &none, 0);
     }
 }
 
@@ -118,11 +211,13 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  g_test_add_func ("/noise/levels", test_levels);
-  g_test_add_func ("/noise/channels-differ", test_channels_differ);
-  g_test_add_func ("/noise/grey-eight-bits", test_grey_eight_bits);
-  g_test_add_func ("/noise/clipped", test_clipped);
-  g_test_add_func ("/noise/nothing", test_nothing);
+  g_test_add_func ("/estimate/white", test_white);
+  g_test_add_func ("/estimate/channels-differ", test_channels_differ);
+  g_test_add_func ("/estimate/grey-eight-bits", test_grey_eight_bits);
+  g_test_add_func ("/estimate/follows-brightness", test_follows_brightness);
+  g_test_add_func ("/estimate/grain", test_grain);
+  g_test_add_func ("/estimate/clipped", test_clipped);
+  g_test_add_func ("/estimate/nothing", test_nothing);
 
   return g_test_run ();
 }

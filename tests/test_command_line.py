@@ -423,6 +423,24 @@ class Results(Case):
                     self.assertIs(figures['noise_estimated'], True)
                     self.assertTrue(0.8 * levels < figures['noise_level'] < 1.2 * levels, figures['noise_level'])
 
+    def test_estimate(self):
+        smooth = np.full((256, 256, 3), np.linspace(0.2, 0.8, 256, dtype='f4')[:, None, None])
+        level = 4 + 8 * smooth                             # levels, over brightness
+        white = np.random.default_rng(5).standard_normal((257, 257, 3))
+        coarse = (white[1:, 1:] + white[:-1, 1:] + white[1:, :-1] + white[:-1, :-1]) / 2
+        for field, grain in (white[1:, 1:], (0, 0, 0)), (coarse, (0, 0.5, 0.75)):
+            save('in.tif', (smooth + level / 255 * field).astype('f4'))
+            figures = json.loads(self.succeed('estimate', 'in.tif', '--json'))
+            curves = np.array(figures['level_over_brightness'])
+            self.assertEqual(curves.shape, (3, 9))
+            np.testing.assert_allclose(curves[:, 2:7], [4 + np.arange(2, 7)] * 3, rtol=0.15)
+            np.testing.assert_allclose(figures['grain'], grain * 2, atol=0.15)
+        lines = self.succeed('estimate', 'in.tif').splitlines()
+        self.assertIn('Noise: ', lines[0])
+        self.assertTrue(any(line.startswith('  blue ') for line in lines))
+        save('in.png', noisy_bytes(1))
+        self.assertIn('  grey ', self.succeed('estimate', 'in.png'))
+
     def test_threads(self):
         save('in.tif', noise(scene(200, 150), 25))
         results = set()
@@ -559,6 +577,10 @@ class Refusals(Case):
         self.fail_with(2, '--colour', 'denoise', 'in.png', 'out.png', '--colour')
         self.fail_with(2, '--noise', 'denoise', 'in.png', 'out.png', '--noise')
         self.fail_with(2, 'one model', 'info', 'a', 'b')
+        for arguments in [], ['a.png', 'b.png']:
+            self.fail_with(2, 'one file', 'estimate', *arguments)
+        self.fail_with(2, '--colour', 'estimate', '--colour')
+        self.fail_with(1, 'missing.png', 'estimate', 'missing.png')
         self.fail_with(2, '--colour', 'info', '--colour')
         self.fail_with(2, '--help')
         for command in 'sharpen', '--colour':

@@ -295,6 +295,100 @@ denoise_main (int argc, char **argv)
   return denoise (&options, &error) ? EXIT_SUCCESS : fail (error);
 }
 
+/* ---- grainwise estimate ------------------------------------------------------------------------------------ */
+
+static void
+add_numbers (JsonBuilder *builder, const char *name, const float *numbers, int n, double unit)
+{
+  if (name)
+    json_builder_set_member_name (builder, name);
+  json_builder_begin_array (builder);
+  for (int i = 0; i < n; i++)
+    json_builder_add_double_value (builder, numbers[i] * unit);
+  json_builder_end_array (builder);
+}
+
+static void
+print_noise (const GwNoise *noise, int channels, gboolean json)
+{
+  const char *names[] = { _ ("red"), _ ("green"), _ ("blue") };
+  const int octaves = channels == 1 ? GW_OCTAVES : 2 * GW_OCTAVES;
+
+  if (json)
+    {
+      g_autoptr (JsonBuilder) builder = json_builder_new ();
+
+      json_builder_begin_object (builder);
+      add_double (builder, "noise_level", gw_noise_to_levels (noise, channels));
+      json_builder_set_member_name (builder, "level_over_brightness");
+      json_builder_begin_array (builder);
+      for (int c = 0; c < channels; c++)
+        add_numbers (builder, NULL, noise->level[c], GW_KNOTS, 255);
+      json_builder_end_array (builder);
+      add_numbers (builder, "grain", noise->grain, octaves, 1);
+      json_builder_end_object (builder);
+      print_json (builder);
+      return;
+    }
+
+  g_print (_ ("Noise: %.2f levels\n"), gw_noise_to_levels (noise, channels));
+  g_print ("%s", _ ("From black to white:"));
+  for (int c = 0; c < channels; c++)
+    {
+      g_print ("\n  %s", channels == 1 ? _ ("grey") : names[c]);
+      for (int k = 0; k < GW_KNOTS; k++)
+        g_print (" %5.2f", 255 * noise->level[c][k]);
+    }
+  g_print ("\n%s", _ ("Grain (more noise than white noise has, in pixels, 2×2 and 4×4 of them):"));
+  for (int k = 0; k < octaves; k++)
+    {
+      if (k % GW_OCTAVES == 0)
+        g_print ("\n  %s", k == 0 ? _ ("luminance") : _ ("colour"));
+      g_print (" %+.0f %%", 100 * noise->grain[k]);
+    }
+  g_print ("\n");
+}
+
+static int
+estimate_main (int argc, char **argv)
+{
+  gboolean json = FALSE;
+  g_auto (GStrv) files = NULL;
+  g_autoptr (GOptionContext) context = g_option_context_new (_ ("IN"));
+  g_autoptr (GeglBuffer) photo = NULL;
+  g_autoptr (GObject) metadata = NULL;
+  GwNoise noise;
+  GError *error = NULL;
+  const GOptionEntry entries[]
+      = { { "json", 0, 0, G_OPTION_ARG_NONE, &json, _ ("Print the estimate as JSON"), NULL },
+          { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &files, NULL, NULL },
+          { NULL } };
+
+  g_option_context_set_summary (context, _ ("Estimates the noise of the photo IN."));
+  g_option_context_add_main_entries (context, entries, GETTEXT_PACKAGE);
+  if (!g_option_context_parse (context, &argc, &argv, &error))
+    {
+      g_autoptr (GError) owned = error;
+
+      return wrong_use (error->message);
+    }
+  if (!files || g_strv_length (files) != 1)
+    return wrong_use (_ ("“estimate” takes one file, IN."));
+
+  if (!(photo = gw_photo_file_load (files[0], &metadata, &error)))
+    return fail (error);
+  if (!gw_photo_check (photo, &error))
+    {
+      g_prefix_error (&error, "“%s”: ", files[0]);
+      return fail (error);
+    }
+  if (!gw_photo_estimate (photo, &noise, NULL, &error))
+    return fail (error);
+  print_noise (&noise, gw_photo_channels (photo), json);
+
+  return EXIT_SUCCESS;
+}
+
 /* ---- grainwise info ---------------------------------------------------------------------------------------- */
 
 static void
@@ -371,9 +465,10 @@ print_help (void)
 {
   g_print ("%s\n\n  grainwise denoise %s\n      [--noise %s] [--uncertainty %s] [--model %s] [--threads %s] "
            "[--json]\n"
+           "  grainwise estimate %s [--json]\n"
            "  grainwise info %s [--json]\n  grainwise --version\n\n%s\n",
            _ ("Denoises photos, and tells where the result can be trusted."), _ ("IN OUT"), _ ("SIGMA"),
-           _ ("FILE"), _ ("NAME|FILE"), _ ("N"), _ ("[MODEL]"),
+           _ ("FILE"), _ ("NAME|FILE"), _ ("N"), _ ("IN"), _ ("[MODEL]"),
            _ ("“grainwise COMMAND --help” explains a command."));
 }
 
@@ -384,7 +479,7 @@ main (int argc, char **argv)
   {
     const char *name;
     int (*run) (int argc, char **argv);
-  } commands[] = { { "denoise", denoise_main }, { "info", info_main } };
+  } commands[] = { { "denoise", denoise_main }, { "estimate", estimate_main }, { "info", info_main } };
   const char *first = argc > 1 ? argv[1] : "";
   int status;
 
