@@ -29,21 +29,23 @@ TOLERANCE = 1e-4                                    # of white
 SIZES = (1, 1), (7, 5), (333, 517)                  # width, height
 CHANNELS = 3, 1
 LEVELS = 5, 25
+MODELS = 'best', 'fast'
 
 
-def by_pytorch(inputs, folder):
+def by_pytorch(model, inputs, folder):
     source, target = folder / 'in.safetensors', folder / 'out.safetensors'
     tensorfile.write(source, inputs, {})
-    subprocess.run([sys.executable, WEIGHTS / 'reference.py', WEIGHTS / 'best.safetensors', source, target], check=True)
+    subprocess.run([sys.executable, WEIGHTS / 'reference.py', WEIGHTS / f'{model}.safetensors', source, target], check=True)
     return tensorfile.read(target)[0]
 
 
-def by_program(photo, level, folder):
+def by_program(model, photo, level, folder):
     """-> mean and standard deviation, (H,W,channels)"""
     files = [folder / name for name in ('in.tif', 'out.tif', 'sd.tif')]
     tifffile.imwrite(files[0], photo.squeeze(2) if photo.shape[2] == 1 else photo,
                      photometric='rgb' if photo.shape[2] == 3 else 'minisblack')
-    subprocess.run([PROGRAM, 'denoise', files[0], files[1], '--noise', str(level), '--uncertainty', files[2]],
+    subprocess.run([PROGRAM, 'denoise', files[0], files[1], '--noise', str(level), '--uncertainty', files[2],
+                    '--model', model],
                    check=True, stdout=subprocess.DEVNULL)
     return [tifffile.imread(file).reshape(photo.shape) for file in files[1:]]
 
@@ -60,18 +62,22 @@ class Test(unittest.TestCase):
             for name, (photo, level) in photos.items():
                 inputs[name + '.y'] = photo
                 inputs[name + '.level'] = np.full(photo.shape, level / 255, 'f4')
-            reference = by_pytorch(inputs, folder)
+            for model in MODELS:
+                self.compare(model, photos, inputs, folder)
 
-            for name, (photo, level) in photos.items():
-                with self.subTest(name):
-                    mean, sd = by_program(photo, level, folder)
-                    covariance = reference[name + '.covariance']
-                    variance = covariance[:, :, [0, 3, 5]] if photo.shape[2] == 3 else covariance
-                    off_mean = np.abs(mean - reference[name + '.mean']).max()
-                    off_sd = np.abs(sd - np.sqrt(variance)).max()
-                    print(f'{name}: largest difference {off_mean:.1e} in the mean, {off_sd:.1e} in the sd', flush=True)
-                    self.assertLessEqual(off_mean, TOLERANCE)
-                    self.assertLessEqual(off_sd, TOLERANCE)
+    def compare(self, model, photos, inputs, folder):
+        reference = by_pytorch(model, inputs, folder)
+        for name, (photo, level) in photos.items():
+            with self.subTest(f'{model}: {name}'):
+                mean, sd = by_program(model, photo, level, folder)
+                covariance = reference[name + '.covariance']
+                variance = covariance[:, :, [0, 3, 5]] if photo.shape[2] == 3 else covariance
+                off_mean = np.abs(mean - reference[name + '.mean']).max()
+                off_sd = np.abs(sd - np.sqrt(variance)).max()
+                print(f'{model}, {name}: largest difference {off_mean:.1e} in the mean, {off_sd:.1e} in the sd',
+                      flush=True)
+                self.assertLessEqual(off_mean, TOLERANCE)
+                self.assertLessEqual(off_sd, TOLERANCE)
 
 
 if __name__ == '__main__':
