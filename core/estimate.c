@@ -55,15 +55,6 @@ static const float values_in[GW_OCTAVES] = { 256, 64, 16 };
 
 /* ---- Blocks ---------------------------------------------------------------------------------------------- */
 
-/* Clipped pixels have lost their noise.  What lies beyond black or white was not clipped. */
-static gboolean
-is_clipped (float value)
-{
-  const float half_level = 0.5f / 255;
-
-  return !(fabsf (value) > half_level && fabsf (value - 1) > half_level); /* true for NaN, too */
-}
-
 /* Takes the best plane away.  Returns the mean. */
 static float
 remove_plane (float values[BLOCK][BLOCK])
@@ -121,7 +112,7 @@ measure_block (const float *pixels, gsize stride, int channels, Block *block)
 
         for (int c = 0; c < channels; c++)
           {
-            lost |= is_clipped (pixel[c]);
+            lost |= gw_is_clipped (pixel[c]);
             values[c][y][x] = pixel[c];
           }
         clipped += lost;

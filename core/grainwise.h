@@ -166,12 +166,23 @@ void gw_posterior_scores (const GwPosterior *rows, float *s1, float *s2);
 
 /**
  * gw_noise_estimate:
- * @noise: (out): filled with one level per channel
+ * @noise: (out): level over brightness, and grain
  *
- * Estimates the level of white noise from the photo itself: the median absolute value of its finest diagonal Haar
- * coefficients (Donoho and Johnstone 1994), over pixels that are not clipped.  Texture makes it too large, noise that is
- * correlated from pixel to pixel too small.
+ * Estimates the noise from the photo itself, where it has no texture.  A photo that is texture all over makes it too
+ * large; one smaller than 16x16, or clipped, seems to have none.
  */
 gboolean gw_noise_estimate (const GwPhoto *photo, GwNoise *noise, GCancellable *cancellable, GError **error);
+
+/**
+ * gw_noise_refine:
+ * @model: what is known of photos
+ * @noise: (inout): an estimate, right to a factor of two or so
+ * @run: (nullable): threads, cancellation
+ *
+ * Moves the level to where the photo is likeliest under the model (by expectation and maximisation on crops of it).
+ * The grain stays, and so does everything if the noise has grain that the model does not know.
+ */
+gboolean gw_noise_refine (const GwModel *model, const GwPhoto *photo, GwNoise *noise, const GwRun *run,
+                          GError **error);
 
 G_END_DECLS

@@ -23,6 +23,14 @@ gw_noise_white (double level)
 }
 
 gboolean
+gw_is_clipped (float value)
+{
+  const float half_level = 0.5f / 255;
+
+  return !(fabsf (value) > half_level && fabsf (value - 1) > half_level); /* true for NaN, too */
+}
+
+gboolean
 gw_noise_check (const GwNoise *noise, int channels, GError **error)
 {
   for (int c = 0; c < channels && !noise->read; c++)

@@ -11,6 +11,9 @@ G_BEGIN_DECLS
 /* Noise below 0.003 levels is none, and features are divided by the level. */
 #define GW_LEVEL_FLOOR 1e-5f
 
+/* Clipped pixels have lost their noise.  What lies beyond black or white was not clipped.  What is no photo counts as clipped. */
+gboolean gw_is_clipped (float value);
+
 gboolean gw_noise_check (const GwNoise *noise, int channels, GError **error);
 
 /**

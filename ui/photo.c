@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "photo.h"
+#include "models.h"
 
 #include <math.h>
 #include <string.h>
@@ -261,12 +262,14 @@ gw_noise_to_levels (const GwNoise *noise, int channels)
 }
 
 gboolean
-gw_photo_estimate (GeglBuffer *photo, GwNoise *noise, GCancellable *cancellable, GError **error)
+gw_photo_estimate (GeglBuffer *photo, GwNoise *noise, const GwRun *run, GError **error)
 {
   g_auto (View) view = view_new (photo);
   const GwPhoto source = { view.extent.width, view.extent.height, view.channels, read_rows, &view };
+  g_autoptr (GwModel) model = gw_models_load (GW_ESTIMATE_MODEL, error);
 
-  return gw_noise_estimate (&source, noise, cancellable, error);
+  return model && gw_noise_estimate (&source, noise, run ? run->cancellable : NULL, error)
+         && gw_noise_refine (model, &source, noise, run, error);
 }
 
 /* The region and all that its result depends on, from a multiple of the alignment on, as the whole photo would be seen. */

@@ -31,7 +31,7 @@ void gw_denoised_clear (GwDenoised *denoised);
 gboolean gw_photo_check (GeglBuffer *photo, GError **error);
 
 /* gw_noise_estimate() of the whole buffer. */
-gboolean gw_photo_estimate (GeglBuffer *photo, GwNoise *noise, GCancellable *cancellable, GError **error);
+gboolean gw_photo_estimate (GeglBuffer *photo, GwNoise *noise, const GwRun *run, GError **error);
 
 /**
  * gw_photo_denoise:
