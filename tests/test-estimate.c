@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 #include <math.h>
+#include <string.h>
 
 #include "memory.h"
 
@@ -207,6 +208,85 @@ test_nothing (void)
     }
 }
 
+/* ---- Refined ---------------------------------------------------------------------------------------------- */
+
+static GwNoise
+refine (const Image *image, GwNoise noise)
+{
+  const GwPhoto photo = { image->width, image->height, image->channels, image_read, (gpointer) image };
+  g_autofree char *path = weights_path ("fast.safetensors");
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GwModel) model = gw_model_load (path, &error);
+
+  g_assert_no_error (error);
+  g_assert_true (gw_noise_refine (model, &photo, &noise, NULL, &error));
+  g_assert_no_error (error);
+
+  return noise;
+}
+
+/* From a wrong assumption, on photos larger and smaller than what is looked at, in colour and grey. */
+static void
+test_refined (void)
+{
+  static const int sizes[][3] = { { 400, 300, 3 }, { 90, 110, 3 }, { 300, 140, 1 } };
+  const Kind kind = { .base = { 12, 12, 12 } };
+
+  for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
+    for (double wrong = 0.6; wrong < 2; wrong += 0.9)
+      {
+        g_autoptr (Image) image = scene (sizes[i][0], sizes[i][1], sizes[i][2], &kind, FALSE, 20 + i);
+        const GwNoise noise = refine (image, gw_noise_white (wrong * 12 / 255));
+
+        check_level (&noise, sizes[i][2], &kind, 0.08);
+      }
+}
+
+/* Fine stripes all over are no noise, though no block is without them. */
+static void
+test_refined_texture (void)
+{
+  const Kind kind = { .base = { 10, 10, 10 } };
+  g_autoptr (Image) image = scene (400, 300, 3, &kind, FALSE, 30);
+  GwNoise measured, refined;
+
+  for (int y = 0; y < 300; y++)
+    for (int i = 0; i < 400 * 3; i++)
+      image->values[y * 400 * 3 + i] += 10 / 255.f * sinf (1.9f * (i / 3) + 0.8f * y);
+
+  measured = estimate (image);
+  refined = refine (image, measured);
+  g_test_message ("true 10, measured %.2f, refined %.2f levels", 255 * measured.level[1][4],
+                  255 * refined.level[1][4]);
+  g_assert_cmpfloat (255 * measured.level[1][4], >, 12);
+  g_assert_cmpfloat (fabs (255 * refined.level[1][4] - 10), <, 1.2);
+}
+
+/* The brightness that the noise depends on is kept apart, and areas burnt out or missing are not taken for clean ones. */
+static void
+test_refined_curve (void)
+{
+  const Kind kind = { .base = { 3, 3, 3 }, .slope = 150 };
+  g_autoptr (Image) image = scene (500, 500, 3, &kind, FALSE, 31);
+  GwNoise noise;
+
+  for (int y = 0; y < 500; y++)
+    for (int i = 0; i < 200 * 3; i++)
+      image->values[y * 500 * 3 + i] = y < 250 ? NAN : 1;
+  noise = refine (image, gw_noise_white (9 / 255.));
+  check_level (&noise, 3, &kind, 0.12);
+}
+
+static void
+test_grain_is_left_alone (void)
+{
+  const Kind kind = { .base = { 10, 10, 10 }, .blurred = TRUE };
+  g_autoptr (Image) image = scene (400, 300, 3, &kind, FALSE, 32);
+  const GwNoise measured = estimate (image), refined = refine (image, measured);
+
+  g_assert_cmpint (memcmp (&measured, &refined, sizeof (measured)), ==, 0);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -218,6 +298,11 @@ main (int argc, char **argv)
   g_test_add_func ("/estimate/grain", test_grain);
   g_test_add_func ("/estimate/clipped", test_clipped);
   g_test_add_func ("/estimate/nothing", test_nothing);
+
+  g_test_add_func ("/estimate/refined", test_refined);
+  g_test_add_func ("/estimate/refined-texture", test_refined_texture);
+  g_test_add_func ("/estimate/refined-curve", test_refined_curve);
+  g_test_add_func ("/estimate/grain-is-left-alone", test_grain_is_left_alone);
 
   return g_test_run ();
 }
