@@ -22,6 +22,9 @@
 #define GRAIN (2 * GW_OCTAVES)
 #define CLIPPED 0.02f /* share of a block's pixels above which it is not used */
 #define FEWEST 8      /* blocks of a band worth measuring */
+#define FINE \
+  0.3f /* share of the finest detail above which noise is taken for white; cameras leave 0.2 at most */
+#define ALIKE 0.2f /* difference between luma and chroma that is taken for none in white noise */
 
 /* A block: what is left of it after the best plane has been taken away. */
 typedef struct
@@ -29,8 +32,9 @@ typedef struct
   float brightness;
   float variance;   /* mean of the channels' */
   float channel[3]; /* the channels' variances */
-  float octave
-      [GRAIN]; /* mean squares of luma and chroma, scaled so that white noise has the variance in each */
+  /* Mean squares of luma and chroma, scaled so that white noise has the variance in each: by octave, and of the
+   * finest diagonal detail, where texture is weakest. */
+  float octave[GRAIN], finest[2];
 } Block;
 
 /* All blocks of about the same brightness and variance. */
@@ -38,7 +42,7 @@ typedef struct
 {
   float count;
   /* Sums of logarithms, relative to the block's variance: a few blocks with an edge in them weigh little. */
-  float channel[3], octave[GRAIN];
+  float channel[3], octave[GRAIN], finest[2];
 } Cell;
 
 typedef struct
@@ -96,6 +100,23 @@ octave_energy (float values[BLOCK][BLOCK], int side)
   return sum / (BLOCK * BLOCK);
 }
 
+/* Mean square of the finest diagonal Haar coefficients. */
+static float
+diagonal_energy (float values[BLOCK][BLOCK])
+{
+  float sum = 0;
+
+  for (int y = 0; y < BLOCK; y += 2)
+    for (int x = 0; x < BLOCK; x += 2)
+      {
+        const float detail
+            = 0.5f * (values[y][x] - values[y][x + 1] - values[y + 1][x] + values[y + 1][x + 1]);
+
+        sum += detail * detail;
+      }
+  return sum / (BLOCK * BLOCK / 4);
+}
+
 /* Measures the block at @pixels.  Returns %FALSE if too much of it is clipped. */
 static gboolean
 measure_block (const float *pixels, gsize stride, int channels, Block *block)
@@ -146,6 +167,10 @@ measure_block (const float *pixels, gsize stride, int channels, Block *block)
       for (int c = 0; c < 3 && channels == 3; c++)
         block->octave[GW_OCTAVES + k] += 0.5f * octave_energy (values[c], 1 << k) * values_in[k] / freedom[k];
     }
+  block->finest[0] = channels * diagonal_energy (values[3]);
+  for (int c = 0; c < 3 && channels == 3; c++)
+    block->finest[1] += 0.5f * diagonal_energy (values[c]);
+
   return TRUE;
 }
 
@@ -169,6 +194,8 @@ add_block (Blocks *blocks, const Block *block)
     cell->channel[c] += safe_log (block->channel[c]) - logarithm;
   for (int k = 0; k < GRAIN; k++)
     cell->octave[k] += safe_log (block->octave[k]) - logarithm;
+  for (int k = 0; k < 2; k++)
+    cell->finest[k] += safe_log (block->finest[k]) - logarithm;
 }
 
 static gboolean
@@ -356,7 +383,7 @@ find_band (const Blocks *blocks, float width)
 typedef struct
 {
   float blocks;
-  float channel[3], octave[GRAIN];
+  float channel[3], octave[GRAIN], finest[2];
 } Typical;
 
 /* Of the blocks of the band, or without one of those of least variance. */
@@ -379,6 +406,8 @@ typical_of_band (const Blocks *blocks, const Band *band)
               typical.channel[c] += cell->channel[c];
             for (int k = 0; k < GRAIN; k++)
               typical.octave[k] += cell->octave[k];
+            for (int k = 0; k < 2; k++)
+              typical.finest[k] += cell->finest[k];
           }
       }
 
@@ -391,6 +420,9 @@ typical_of_band (const Blocks *blocks, const Band *band)
       typical.octave[GW_OCTAVES + k]
           = expf (typical.octave[GW_OCTAVES + k] / typical.blocks + 0.5f / freedom[k]);
     }
+  for (int k = 0; k < 2; k++)
+    typical.finest[k] = expf (typical.finest[k] / typical.blocks + 1 / freedom[1]);
+
   return typical;
 }
 
@@ -419,6 +451,8 @@ gw_noise_estimate (const GwPhoto *photo, GwNoise *noise, GCancellable *cancellab
       = { .channels = photo->channels, .cells = (Cell (*)[VARIANCES]) cells, .likelihoods = likelihoods };
   Band band;
   Typical typical;
+  gboolean white;
+  float fine;
 
   *noise = gw_noise_white (0);
   if (!read_blocks (photo, &blocks, cancellable, error))
@@ -437,11 +471,17 @@ gw_noise_estimate (const GwPhoto *photo, GwNoise *noise, GCancellable *cancellab
         typical = found;
     }
 
+  /* Noise that reaches into the finest detail is the same in all octaves; what is more in the coarse ones is texture. */
+  fine = photo->channels == 1 ? typical.finest[0] : (typical.finest[0] + 2 * typical.finest[1]) / 3;
+  white = fine > FINE;
   for (int c = 0; c < photo->channels; c++)
     for (int k = 0; k < GW_KNOTS; k++)
-      noise->level[c][k] = sqrtf (expf (band.knots[k]) * typical.channel[c]);
+      noise->level[c][k] = sqrtf (expf (band.knots[k]) * typical.channel[c] * (white ? fine : 1));
   for (int k = 0; k < (photo->channels == 1 ? GW_OCTAVES : GRAIN); k++)
-    noise->grain[k] = sqrtf (typical.octave[k]) - 1;
+    {
+      const float grain = sqrtf (white ? typical.finest[k / GW_OCTAVES] / fine : typical.octave[k]) - 1;
 
+      noise->grain[k] = white && fabsf (grain) < ALIKE ? 0 : grain;
+    }
   return TRUE;
 }

@@ -1,4 +1,4 @@
-/* The GIMP plug-in: its procedure, and the way from a call to the layers.
+/* The GIMP plug-in: its procedures, and the way from a call to the layers.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -12,6 +12,7 @@
 #include "photo.h"
 
 #define DENOISE_PROC "plug-in-grainwise-denoise"
+#define ESTIMATE_PROC "plug-in-grainwise-estimate-noise"
 
 enum
 {
@@ -29,9 +30,11 @@ G_DECLARE_FINAL_TYPE (Grainwise, grainwise, GRAIN, WISE, GimpPlugIn)
 
 static GList *grainwise_query_procedures (GimpPlugIn *plug_in);
 static GimpProcedure *grainwise_create_procedure (GimpPlugIn *plug_in, const gchar *name);
+static GimpValueArray *run_denoise (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image,
+                                    GimpDrawable **drawables, GimpProcedureConfig *config, gpointer run_data);
 static GimpValueArray *
-grainwise_run (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image, GimpDrawable **drawables,
-               GimpProcedureConfig *config, gpointer run_data);
+run_estimate (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image, GimpDrawable **drawables,
+              GimpProcedureConfig *config, gpointer run_data);
 
 G_DEFINE_TYPE (Grainwise, grainwise, GIMP_TYPE_PLUG_IN)
 
@@ -55,20 +58,50 @@ grainwise_init (Grainwise *grainwise)
 static GList *
 grainwise_query_procedures (GimpPlugIn *plug_in)
 {
-  return g_list_append (NULL, g_strdup (DENOISE_PROC));
+  return g_list_append (g_list_append (NULL, g_strdup (DENOISE_PROC)), g_strdup (ESTIMATE_PROC));
 }
 
 static GimpProcedure *
-grainwise_create_procedure (GimpPlugIn *plug_in, const gchar *name)
+new_procedure (GimpPlugIn *plug_in, const char *name, GimpRunImageFunc run)
 {
-  GimpProcedure *procedure;
+  GimpProcedure *procedure
+      = gimp_image_procedure_new (plug_in, name, GIMP_PDB_PROC_TYPE_PLUGIN, run, NULL, NULL);
 
-  if (!g_str_equal (name, DENOISE_PROC))
-    return NULL;
-
-  procedure = gimp_image_procedure_new (plug_in, name, GIMP_PDB_PROC_TYPE_PLUGIN, grainwise_run, NULL, NULL);
   gimp_procedure_set_image_types (procedure, "RGB*, GRAY*");
   gimp_procedure_set_sensitivity_mask (procedure, GIMP_PROCEDURE_SENSITIVE_DRAWABLE);
+  gimp_procedure_set_attribution (procedure, "Grainwise contributors", "Grainwise contributors", "2026");
+
+  return procedure;
+}
+
+static GimpProcedure *
+create_estimate (GimpPlugIn *plug_in)
+{
+  GimpProcedure *procedure = new_procedure (plug_in, ESTIMATE_PROC, run_estimate);
+
+  gimp_procedure_set_documentation (
+      procedure, _ ("Estimate the noise of a photo"),
+      _ ("Measures the noise that denoising takes away where it is told no noise level."), ESTIMATE_PROC);
+  gimp_procedure_add_double_return_value (procedure, "noise-level", _ ("Noise level"),
+                                          _ ("Standard deviation of the noise in 8-bit levels (white = 255)"),
+                                          0, G_MAXDOUBLE, 0, G_PARAM_READWRITE);
+  gimp_procedure_add_double_array_return_value (
+      procedure, "level-over-brightness", _ ("Noise level over brightness"),
+      _ ("For each channel nine levels, from black to white"), G_PARAM_READWRITE);
+  gimp_procedure_add_double_array_return_value (
+      procedure, "grain", _ ("Grain"),
+      _ ("How much more noise there is than white noise has, less 1: in pixels, in 2×2 and 4×4 of them, of "
+         "luminance, then of colour"),
+      G_PARAM_READWRITE);
+
+  return procedure;
+}
+
+static GimpProcedure *
+create_denoise (GimpPlugIn *plug_in)
+{
+  GimpProcedure *procedure = new_procedure (plug_in, DENOISE_PROC, run_denoise);
+
   gimp_procedure_set_menu_label (procedure, _ ("_Denoise with Confidence..."));
   gimp_procedure_add_menu_path (procedure, "<Image>/Filters/Enhance");
   gimp_procedure_set_icon_name (procedure, GIMP_ICON_GEGL);
@@ -79,8 +112,7 @@ grainwise_create_procedure (GimpPlugIn *plug_in, const gchar *name)
          "(Meng, Song, Li, Ermon 2021). Returns the layer with the denoised photo and the one with the "
          "uncertainty, which "
          "is hidden at first; its name tells the scale, its parasite \"grainwise\" all the rest."),
-      name);
-  gimp_procedure_set_attribution (procedure, "Grainwise contributors", "Grainwise contributors", "2026");
+      DENOISE_PROC);
 
   gimp_procedure_add_double_argument (
       procedure, "noise-level", _ ("_Noise level"),
@@ -114,6 +146,14 @@ grainwise_create_procedure (GimpPlugIn *plug_in, const gchar *name)
                                          G_PARAM_READWRITE);
 
   return procedure;
+}
+
+static GimpProcedure *
+grainwise_create_procedure (GimpPlugIn *plug_in, const gchar *name)
+{
+  return g_str_equal (name, DENOISE_PROC)    ? create_denoise (plug_in)
+         : g_str_equal (name, ESTIMATE_PROC) ? create_estimate (plug_in)
+                                             : NULL;
 }
 
 /* ---- Running --------------------------------------------------------------------------------------------- */
@@ -200,7 +240,7 @@ denoise (GimpImage *image, GimpDrawable *drawable, GimpProcedureConfig *config, 
   photo = gimp_drawable_get_buffer (drawable);
   if (level > 0)
     noise = gw_noise_white (level / 255);
-  else if (!gw_photo_estimate (photo, &noise, NULL, error))
+  else if (!gw_photo_estimate (photo, &noise, &run, error))
     return FALSE;
 
   if (!gw_photo_denoise (photo, &region, model, &noise,
@@ -219,9 +259,60 @@ denoise (GimpImage *image, GimpDrawable *drawable, GimpProcedureConfig *config, 
   return success;
 }
 
+/* The one layer to work on, or %NULL. */
+static GimpDrawable *
+only_layer (GimpDrawable **drawables, GError **error)
+{
+  if (gimp_core_object_array_get_length ((GObject **) drawables) != 1)
+    {
+      refuse (error, _ ("Choose one layer; several at once cannot be denoised."));
+      return NULL;
+    }
+  return check_drawable (drawables[0], error) ? drawables[0] : NULL;
+}
+
+static void
+take_numbers (GimpValueArray *values, int index, const float *numbers, int n, double unit)
+{
+  g_autofree double *doubles = g_new (double, n);
+
+  for (int i = 0; i < n; i++)
+    doubles[i] = numbers[i] * unit;
+  gimp_value_set_double_array (gimp_value_array_index (values, index), doubles, n);
+}
+
 static GimpValueArray *
-grainwise_run (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image, GimpDrawable **drawables,
-               GimpProcedureConfig *config, gpointer run_data)
+run_estimate (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image, GimpDrawable **drawables,
+              GimpProcedureConfig *config, gpointer run_data)
+{
+  const GwRun run = { .threads = gimp_get_num_processors () };
+  g_autoptr (GeglBuffer) photo = NULL;
+  GimpDrawable *drawable;
+  GimpValueArray *values;
+  GError *error = NULL;
+  GwNoise noise;
+  int channels;
+
+  gegl_init (NULL, NULL);
+
+  if (!(drawable = only_layer (drawables, &error)))
+    return gimp_procedure_new_return_values (procedure, GIMP_PDB_EXECUTION_ERROR, error);
+  photo = gimp_drawable_get_buffer (drawable);
+  if (!gw_photo_estimate (photo, &noise, &run, &error))
+    return gimp_procedure_new_return_values (procedure, GIMP_PDB_EXECUTION_ERROR, error);
+
+  channels = gw_photo_channels (photo);
+  values = gimp_procedure_new_return_values (procedure, GIMP_PDB_SUCCESS, NULL);
+  GIMP_VALUES_SET_DOUBLE (values, 1, gw_noise_to_levels (&noise, channels));
+  take_numbers (values, 2, noise.level[0], channels * GW_KNOTS, 255);
+  take_numbers (values, 3, noise.grain, channels == 1 ? GW_OCTAVES : 2 * GW_OCTAVES, 1);
+
+  return values;
+}
+
+static GimpValueArray *
+run_denoise (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image, GimpDrawable **drawables,
+             GimpProcedureConfig *config, gpointer run_data)
 {
   GimpLayer *denoised = NULL, *uncertainty = NULL;
   GimpValueArray *values;
@@ -229,12 +320,7 @@ grainwise_run (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image,
 
   gegl_init (NULL, NULL);
 
-  if (gimp_core_object_array_get_length ((GObject **) drawables) != 1)
-    {
-      refuse (&error, _ ("Choose one layer; several at once cannot be denoised."));
-      return gimp_procedure_new_return_values (procedure, GIMP_PDB_CALLING_ERROR, error);
-    }
-  if (!check_drawable (drawables[0], &error))
+  if (!only_layer (drawables, &error))
     return gimp_procedure_new_return_values (procedure, GIMP_PDB_EXECUTION_ERROR, error);
 
   if (run_mode == GIMP_RUN_INTERACTIVE)

@@ -6,6 +6,7 @@ The program on the command line is the reference: it must give the same photo an
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -109,11 +110,11 @@ class Refused(Exception):
     pass
 
 
-def denoise(image, *drawables, **arguments):
-    """The layers with the denoised photo and the uncertainty."""
-    procedure = Gimp.get_pdb().lookup_procedure('plug-in-grainwise-denoise')
+def call(name, image, *drawables, **arguments):
+    """What the procedure returns."""
+    procedure = Gimp.get_pdb().lookup_procedure('plug-in-grainwise-' + name)
     config = procedure.create_config()
-    arguments = {'run_mode': Gimp.RunMode.NONINTERACTIVE, 'noise_level': NOISE} | arguments
+    arguments = {'run_mode': Gimp.RunMode.NONINTERACTIVE} | arguments
     config.set_property('image', image)
     if drawables:
         config.set_core_object_array('drawables', drawables)
@@ -122,7 +123,12 @@ def denoise(image, *drawables, **arguments):
     values = procedure.run(config)
     if values.index(0) != Gimp.PDBStatusType.SUCCESS:
         raise Refused(Gimp.get_pdb().get_last_error())
-    return values.index(1), values.index(2)
+    return [values.index(k) for k in range(1, values.length())]
+
+
+def denoise(image, *drawables, **arguments):
+    """The layers with the denoised photo and the uncertainty."""
+    return call('denoise', image, *drawables, **{'noise_level': NOISE} | arguments)
 
 
 def denoise_pixels(pixels):
@@ -256,7 +262,7 @@ class Layers(GimpTest):
         self.assert_same(get_pixels(loaded[1], grey=True), get_pixels(layers[1], grey=True))
 
     def test_estimated_noise(self):
-        for noise in (5, 12, 30):
+        for noise in (8, 12, 30):
             image, layer = new_image(make_photo(300, 200, noise=noise))
             denoised, _ = denoise(image, layer, noise_level=0.0)
             self.assertAlmostEqual(report(denoised)['noise_level'], noise, delta=noise / 4)
@@ -511,6 +517,29 @@ class Scripts(GimpTest):
         status, output = self.denoise('#:run-mode RUN-NONINTERACTIVE #:noise-level 20')
         self.assertEqual((status, output), (0, ''))
         self.assertEqual(len(load(self.folder / 'result.xcf').get_layers()), 3)
+
+    def test_estimate(self):                       # as the command line's
+        path = self.folder / 'photo.png'
+        for channels in 1, 3:
+            save(new_image(make_photo(160, 120, channels), Gimp.Precision.U16_NON_LINEAR)[0], path)
+            expected = json.loads(subprocess.run([os.environ['GRAINWISE'], 'estimate', path, '--json'], check=True,
+                                                 capture_output=True).stdout)
+            status, output = gimp.run(os.environ, f'''(script-fu-use-v3)
+                (let* ((image (gimp-file-load RUN-NONINTERACTIVE "{path}")) (layers (gimp-image-get-layers image))
+                       (noise (plug-in-grainwise-estimate-noise #:run-mode RUN-NONINTERACTIVE #:image image
+                                                                #:drawables layers)))
+                  (gimp-message (string-append "level " (number->string (car noise))))
+                  (for-each (lambda (name numbers)
+                              (gimp-message (apply string-append name
+                                                   (map (lambda (n) (string-append " " (number->string n)))
+                                                        (vector->list numbers)))))
+                            '("curve" "grain") (cdr noise)))''', gimp.SCHEME)
+            self.assertEqual(status, 0, output)
+            found = {name: [float(n) for n in re.search(name + r'((?: [-\d.e]+)+)', output)[1].split()]
+                     for name in ('level', 'curve', 'grain')}
+            np.testing.assert_allclose(found['level'], expected['noise_level'], rtol=1e-4)
+            np.testing.assert_allclose(found['curve'], np.ravel(expected['level_over_brightness']), rtol=1e-4)
+            np.testing.assert_allclose(found['grain'], expected['grain'], atol=1e-4)
 
     def test_refusal(self):
         status, output = self.denoise('#:run-mode RUN-NONINTERACTIVE #:model "nonsense"')
