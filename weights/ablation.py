@@ -1,4 +1,4 @@
-"""Ways to the posterior variance, compared on one denoiser: which loss should train it, and is it worth training at all?
+"""Ways to the posterior variance, compared on one denoiser: which loss trains it best, and is it worth training at all?
 
     ablation.py WEIGHTS.safetensors --train PHOTOS... --test PHOTOS... [--minutes 10]
 

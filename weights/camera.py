@@ -110,7 +110,8 @@ def demosaic(x, method):
     red, green, blue = (masks[:, k:k + 1] for k in range(3))
     if method == 1:
         cross = torch.tensor([[0., 0, -1, 0, 0], [0, 0, 0, 0, 0], [-1, 0, 4, 0, -1], [0, 0, 0, 0, 0], [0, 0, -1, 0, 0]])
-        row = torch.tensor([[0., 0, 0.5, 0, 0], [0, -1, 0, -1, 0], [-1, 0, 5, 0, -1], [0, -1, 0, -1, 0], [0, 0, 0.5, 0, 0]])
+        row = torch.tensor([[0., 0, 1, 0, 0], [0, -2, 0, -2, 0], [-2, 0, 10, 0, -2], [0, -2, 0, -2, 0], [0, 0, 1, 0, 0]])
+        row = row / 2
         cross, row, column = (blur(seen, kernel) / 8 for kernel in (cross, row, row.T))
         in_red = torch.zeros_like(green)
         in_red[:, :, 0::2] = 1                           # rows that have red
@@ -169,8 +170,8 @@ def core(x, threshold):
 
 
 def photograph(x, generator):
-    """x: clean square photos (B,3,H,H), encoded 0-1, sides multiples of 32. -> target, y: what a camera would make of the
-    scene without noise, and with it, half to all their size. The difference is the noise, including JPEG's."""
+    """x: clean square photos (B,3,H,H), encoded 0-1, sides multiples of 32. -> target, y: what a camera would make of
+    the scene without noise, and with it, half to all their size. The difference is the noise, including JPEG's."""
     random = Random(len(x), generator)
     # Back to the sensor
     tone = random.chance(0.5)

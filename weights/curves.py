@@ -21,7 +21,8 @@ def main():
     for run in arguments.runs:
         with open(run / 'log.tsv', newline='') as file:
             logs[run.name] = list(csv.DictReader(file, delimiter='\t'))
-    columns = [name for name in next(iter(logs.values()))[0] if name.startswith(('psnr', 'validation', 'first', 'second'))]
+    first, *_ = logs.values()
+    columns = [name for name in first[0] if name.startswith(('psnr', 'validation', 'first', 'second'))]
     plot, axes = pyplot.subplots(1, len(columns), figsize=(5 * len(columns), 4))
     for axis, column in zip(axes, columns):
         for name, log in logs.items():

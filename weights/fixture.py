@@ -3,8 +3,8 @@
     fixture.py FOLDER
 
 FOLDER/tiny.safetensors is the network (float16), FOLDER/tiny-cases.safetensors the cases (float32, channels last): for
-1x1, 7x5, 33x51 (width x height), `grey` and `curve` the tensors NAME.y, NAME.level (or NAME.curve), NAME.grain, NAME.mean and
-NAME.covariance, as in reference.py. The same PyTorch writes the same bytes every time.
+1x1, 7x5, 33x51 (width x height), `grey` and `curve` the tensors NAME.y, NAME.level (or NAME.curve), NAME.grain,
+NAME.mean and NAME.covariance, as in reference.py. The same PyTorch writes the same bytes every time.
 
 SPDX-License-Identifier: GPL-3.0-or-later
 """
@@ -23,7 +23,8 @@ METADATA = {
     'format': 'pt', 'name': 'tiny', 'version': '1', 'architecture': 'ScoreNet', 'widths': '8,12,16', 'blocks': '1',
     'shuffle': '2', 'noise_planes': '9', 'noise_range_levels': '0-75', 'encoding': "R'G'B' 0-1",
     'training': 'none: random weights for tests', 'licence': 'GPL-3.0-or-later'}
-CASES = {'1x1': (1, 1, 3), '7x5': (5, 7, 3), '33x51': (51, 33, 3), 'grey': (9, 21, 1), 'curve': (19, 30, 3)}     # height, width, channels
+CASES = {'1x1': (1, 1, 3), '7x5': (5, 7, 3), '33x51': (51, 33, 3), 'grey': (9, 21, 1),
+         'curve': (19, 30, 3)}                                                                 # height, width, channels
 
 
 def random_weights():

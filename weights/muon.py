@@ -7,8 +7,9 @@ import torch
 
 
 def orthogonal(matrices):
-    """Nearest semi-orthogonal matrix, roughly (singular values 0.7-1.2), by five Newton-Schulz steps. (N,R,C)"""
-    x = matrices
+    """Nearest semi-orthogonal matrix, roughly (singular values 0.7-1.2), by five Newton-Schulz steps. (N,R,C)
+    bfloat16 is enough, and several times as fast."""
+    x = matrices.bfloat16()
     tall = x.shape[1] > x.shape[2]
     if tall:
         x = x.mT
@@ -16,7 +17,7 @@ def orthogonal(matrices):
     for _ in range(5):
         square = x @ x.mT
         x = 3.4445 * x + (-4.7750 * square + 2.0315 * square @ square) @ x
-    return x.mT if tall else x
+    return (x.mT if tall else x).float()
 
 
 class Muon(torch.optim.Optimizer):

@@ -54,7 +54,8 @@ def main():
         # Efraimidis and Spirakis (2006): the largest of u^(1/w) are a sample without replacement by weight w.
         size = np.array([len(part) for part in parts])
         weight = size / size.sum() * len(parts) ** 0.5
-        keyed += zip(np.log(rng.random(len(parts))) / weight, [f'{Path(file).stem}-{k}' for k in range(len(parts))], parts)
+        names = [f'{Path(file).stem}-{k}' for k in range(len(parts))]
+        keyed += zip(np.log(rng.random(len(parts))) / weight, names, parts)
     keyed.sort(reverse=True)
 
     total = len(keyed)
@@ -62,7 +63,7 @@ def main():
         left, count = arguments.megabytes * 2 ** 20 - 22, 0
         with zipfile.ZipFile(f'{arguments.out}-{number}.zip', 'w') as archive:
             while keyed:
-                key, name, data = keyed[0]
+                _, name, data = keyed[0]
                 left -= len(data) + 2 * len(name) + 100          # with its headers
                 if left < 0:
                     break

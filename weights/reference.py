@@ -3,8 +3,8 @@
     reference.py MODEL.safetensors IN.safetensors OUT.safetensors
 
 For every NAME.y (H,W,3 or H,W,1; float32) in IN, with NAME.level (same shape) or NAME.curve (sd at the knots of
-brightness, (3,KNOTS)) and, where there is one, NAME.grain (6), writes NAME.mean (same shape as y) and NAME.covariance to
-OUT: (H,W,6) as rr, rg, rb, gg, gb, bb, or (H,W,1) for a grey photo.
+brightness, (3,KNOTS)) and, where there is one, NAME.grain (6), writes NAME.mean (same shape as y) and NAME.covariance
+to OUT: (H,W,6) as rr, rg, rb, gg, gb, bb, or (H,W,1) for a grey photo.
 
 SPDX-License-Identifier: GPL-3.0-or-later
 """

@@ -124,7 +124,7 @@ def main():
     parser.add_argument('--start', help='weights to start from (safetensors); they may be of a smaller network')
     parser.add_argument('--widths', type=int, nargs='+', required=True, help='channels at every scale')
     parser.add_argument('--blocks', type=int, required=True, help='residual blocks at every scale')
-    parser.add_argument('--camera', action='store_true', help='every other step, noise of cameras, described by its grain')
+    parser.add_argument('--camera', action='store_true', help='every other step noise of cameras, told by its grain')
     parser.add_argument('--compile', action='store_true', help='compile the network: minutes first, then faster (GPU)')
     arguments = parser.parse_args()
 
@@ -148,7 +148,7 @@ def main():
         checkpoint = arguments.out / f'{name}.pt'
         if checkpoint.exists():
             state = torch.load(checkpoint, map_location=device)
-            if state['elapsed'] > falling and state['falling'] != falling:
+            if name == 'checkpoint' and state['elapsed'] > falling and state['falling'] != falling:
                 continue                                # its rate has fallen already, and now there are more minutes
             net.load_state_dict(state['model'])
             for optimiser, saved in zip(optimisers, state['optimisers']):
@@ -171,14 +171,16 @@ def main():
     generator = torch.Generator(device).manual_seed(step)
     rng = np.random.default_rng(step)
     run = torch.compile(net) if arguments.compile else net
-    print(f'{len(photos.area)} photos, {photos.area.sum().item() / 1e6:.0f} MP, from step {step}, on {device}', flush=True)
+    area = photos.area.sum().item() / 1e6
+    print(f'{len(photos.area)} photos, {area:.0f} MP, from step {step}, on {device}', flush=True)
     log = open(arguments.out / 'log.tsv', 'a', buffering=1)
     if not step:
         print('step', 'minutes', 'rate', 'first', 'second', 'zms', 'gradient',
               *(f'psnr{sigma}' for sigma in VALIDATION_LEVELS), 'validation_zms', sep='\t', file=log)
     recent, clock, saved = [], time.monotonic(), time.monotonic()
     while elapsed < 60 * arguments.minutes:
-        rate = arguments.rate * min(1, (step + 1) / WARM_UP, (60 * arguments.minutes - elapsed) / (60 * arguments.minutes * FALL))
+        left = 60 * arguments.minutes - elapsed
+        rate = arguments.rate * min(1, (step + 1) / WARM_UP, left / (60 * arguments.minutes * FALL))
         for optimiser in optimisers:
             for group in optimiser.param_groups:
                 group['lr'] = rate
