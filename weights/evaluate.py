@@ -130,7 +130,7 @@ def draw_curves(figures, folder):
     """figures: {model: {noise sd: Calibration}}. Writes reliability.png and sparsification.png."""
     from matplotlib import pyplot
 
-    plot, axes = pyplot.subplots(1, len(figures), figsize=(5 * len(figures), 5), squeeze=False)
+    plot, axes = pyplot.subplots(1, len(figures), figsize=(5 * len(figures), 5), squeeze=False, layout='constrained')
     for axis, (name, rows) in zip(axes[0], figures.items()):
         for sigma, row in rows.items():
             axis.loglog(row.predicted, row.true, 'o-', markersize=3, label=f'noise {sigma:g}')
@@ -140,12 +140,12 @@ def draw_curves(figures, folder):
         axis.legend()
     plot.savefig(folder / 'reliability.png', dpi=80, bbox_inches='tight')
 
-    plot, axes = pyplot.subplots(1, len(figures), figsize=(5 * len(figures), 4), squeeze=False)
+    plot, axes = pyplot.subplots(1, len(figures), figsize=(5 * len(figures), 4), squeeze=False, layout='constrained')
     for axis, (name, rows) in zip(axes[0], figures.items()):
         for colour, (sigma, row) in enumerate(rows.items()):
             axis.plot(row.by_sd, f'C{colour}', label=f'noise {sigma:g}')
             axis.plot(row.by_error, f'C{colour}:')
-        axis.set(title=name, xlabel='% of pixels taken away, least certain first (dotted: worst first)',
+        axis.set(title=name, xlabel='% of pixels taken away, least certain first\n(dotted: worst first)',
                  ylabel='RMS error of the others, relative')
         axis.legend()
     plot.savefig(folder / 'sparsification.png', dpi=80, bbox_inches='tight')
@@ -155,7 +155,7 @@ def draw_photos(files, sigmas, kind, denoise, target):
     """A row for each photo: noisy, mean, predicted sd, error averaged over 5x5 pixels; the last two on one scale."""
     from matplotlib import pyplot
 
-    plot, axes = pyplot.subplots(len(files), 4, figsize=(20, 5.2 * len(files)), squeeze=False)
+    plot, axes = pyplot.subplots(len(files), 4, figsize=(20, 5.2 * len(files)), squeeze=False, layout='constrained')
     for number, (file, row) in enumerate(zip(files, axes)):
         sigma = sigmas[number % len(sigmas)]
         x, y, level = noisy(file, sigma, kind)

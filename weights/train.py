@@ -148,8 +148,8 @@ def main():
         checkpoint = arguments.out / f'{name}.pt'
         if checkpoint.exists():
             state = torch.load(checkpoint, map_location=device)
-            if name == 'checkpoint' and state['elapsed'] > falling and state['falling'] != falling:
-                continue                                # its rate has fallen already, and now there are more minutes
+            if name == 'checkpoint' and state['elapsed'] > state['falling'] != falling:
+                continue                                # its rate has fallen, to a plan of other minutes
             net.load_state_dict(state['model'])
             for optimiser, saved in zip(optimisers, state['optimisers']):
                 optimiser.load_state_dict(saved)
