@@ -9,7 +9,6 @@
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 #include <math.h>
-#include <string.h>
 #include <glib/gi18n-lib.h>
 
 #include "noise.h"

@@ -74,6 +74,21 @@ add_double (JsonBuilder *builder, const char *name, double value)
     json_builder_add_null_value (builder);
 }
 
+static GeglBuffer *
+load_photo (const char *path, GObject **metadata, GError **error)
+{
+  g_autoptr (GeglBuffer) photo = gw_photo_file_load (path, metadata, error);
+
+  if (!photo)
+    return NULL;
+  if (!gw_photo_check (photo, error))
+    {
+      g_prefix_error (error, "“%s”: ", path);
+      return NULL;
+    }
+  return g_steal_pointer (&photo);
+}
+
 /* ---- grainwise denoise ------------------------------------------------------------------------------------- */
 
 typedef struct
@@ -192,13 +207,8 @@ denoise (const DenoiseOptions *options, GError **error)
     return FALSE;
   if (!(model = gw_models_load (options->model, error)))
     return FALSE;
-  if (!(photo = gw_photo_file_load (options->in, &metadata, error)))
+  if (!(photo = load_photo (options->in, &metadata, error)))
     return FALSE;
-  if (!gw_photo_check (photo, error))
-    {
-      g_prefix_error (error, "“%s”: ", options->in);
-      return FALSE;
-    }
 
   g_timer_start (timer);
   if (options->noise_levels >= 0)
@@ -375,14 +385,7 @@ estimate_main (int argc, char **argv)
   if (!files || g_strv_length (files) != 1)
     return wrong_use (_ ("“estimate” takes one file, IN."));
 
-  if (!(photo = gw_photo_file_load (files[0], &metadata, &error)))
-    return fail (error);
-  if (!gw_photo_check (photo, &error))
-    {
-      g_prefix_error (&error, "“%s”: ", files[0]);
-      return fail (error);
-    }
-  if (!gw_photo_estimate (photo, &noise, NULL, &error))
+  if (!(photo = load_photo (files[0], &metadata, &error)) || !gw_photo_estimate (photo, &noise, NULL, &error))
     return fail (error);
   print_noise (&noise, gw_photo_channels (photo), json);
 
