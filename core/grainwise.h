@@ -101,6 +101,10 @@ typedef struct
   /* Where set, it gives the level of every pixel and channel instead. */
   GwReadRows read;
   gpointer data;
+
+  /* Where noise is not what the model was told: how much larger the squared error is than it predicts, less 1.  The
+   * covariance that comes out is widened by it. */
+  float misfit;
 } GwNoise;
 
 /**
@@ -142,7 +146,7 @@ typedef struct
  *
  * Runs the network over the photo, a few rows at a time: memory grows with the width, not with the height.
  * Returns the posterior mean by Tweedie's formula, E[x|y] = y + S s1(y) (Robbins 1956; Efron 2011), and the posterior
- * covariance Cov[x|y] = S + S s2(y) S (Meng, Song, Li, Ermon 2021, Theorem 1), S = diag(level^2).
+ * covariance Cov[x|y] = S + S s2(y) S (Meng, Song, Li, Ermon 2021, Theorem 1), S = diag(level^2), times 1 + misfit.
  *
  * Where the level is 0 the photo comes back as it is, with variance 0.  Pixels that are not finite (or beyond 10^4
  * times white) are filled from their neighbours in the row before the network sees them; what comes back there is
@@ -184,5 +188,41 @@ gboolean gw_noise_estimate (const GwPhoto *photo, GwNoise *noise, GCancellable *
  */
 gboolean gw_noise_refine (const GwModel *model, const GwPhoto *photo, GwNoise *noise, const GwRun *run,
                           GError **error);
+
+/**
+ * gw_noise_mean_level:
+ * @level: (out): root mean square over pixels and channels, of a few crops of the photo
+ *
+ * One number for noise whose level changes with brightness.
+ */
+gboolean gw_noise_mean_level (const GwPhoto *photo, const GwNoise *noise, double *level, GError **error);
+
+typedef enum
+{
+  GW_FIT_UNKNOWN,  /* no noise could be measured, or none is assumed */
+  GW_FIT_AGREES,   /* the photo's noise is as assumed */
+  GW_FIT_STRONGER, /* it is stronger */
+  GW_FIT_WEAKER,   /* it is weaker */
+  GW_FIT_COARSER   /* it has coarser grain than the model was told of, or knows */
+} GwFit;
+
+typedef struct
+{
+  GwFit fit;
+  double level_ratio; /* the noise measured over the noise assumed, in level */
+  double error_ratio; /* the squared error to be expected over the predicted variance; 1 is right */
+} GwSelfCheck;
+
+/**
+ * gw_self_check:
+ * @assumed: the noise that the photo is or will be denoised with
+ * @measured: what gw_noise_estimate() found in the photo
+ * @run: (nullable): threads, cancellation
+ *
+ * Checks on crops of the photo, without a clean one, whether the noise is as assumed, and how far off the predicted
+ * variance is if not.
+ */
+gboolean gw_self_check (const GwModel *model, const GwPhoto *photo, const GwNoise *assumed,
+                        const GwNoise *measured, const GwRun *run, GwSelfCheck *check, GError **error);
 
 G_END_DECLS

@@ -367,3 +367,14 @@ gw_model_get_card (const GwModel *model)
 {
   return &model->card;
 }
+
+gboolean
+gw_is_coarser (const GwNoise *noise, const GwModel *model, const GwNoise *told)
+{
+  /* in 2x2 pixels; photos with white noise were not found to exceed it */
+  const float most_luma = 0.8f, most_chroma = 0.35f;
+  const float luma = model->grain > 0 ? told->grain[1] : 0;
+  const float chroma = model->grain > 0 ? told->grain[GW_OCTAVES + 1] : 0;
+
+  return noise->grain[1] - luma > most_luma || noise->grain[GW_OCTAVES + 1] - chroma > most_chroma;
+}

@@ -29,3 +29,6 @@ struct _GwModel
   int mean;     /* the layer with GW_MEAN_PLANES * shuffle^2 channels */
   int cholesky; /* the layer with GW_CHOLESKY * shuffle^2 channels */
 };
+
+/* Whether noise has coarser grain than the model is told of, and knows: it would take that for detail. */
+gboolean gw_is_coarser (const GwNoise *noise, const GwModel *model, const GwNoise *told);

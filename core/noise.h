@@ -26,4 +26,12 @@ gboolean gw_noise_check (const GwNoise *noise, int channels, GError **error);
  */
 void gw_noise_fill_levels (const GwNoise *noise, const float *photo, int width, int channels, float *levels);
 
+/**
+ * gw_noise_draw:
+ * @width, @height: of the crop
+ *
+ * Draws normal noise with the grain of @noise and level 1.  Returns: @width * @height * @channels values, to be freed.
+ */
+float *gw_noise_draw (const GwNoise *noise, int width, int height, int channels, GRand *rand);
+
 G_END_DECLS

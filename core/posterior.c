@@ -224,6 +224,7 @@ finish_row (int number, int thread, gpointer data)
   const int width = job->photo->width;
   const int cell_row = y / shuffle;
   const int in_channels = gw_network_get (&job->model->network, 0)->out;
+  const float widening = 1 + job->noise->misfit;
   const float *input = gw_pass_row (job->pass, 0, cell_row);
   const float *residual = gw_pass_row (job->pass, job->model->mean, cell_row);
   const float *factors = gw_pass_row (job->pass, job->model->cholesky, cell_row);
@@ -256,7 +257,7 @@ finish_row (int number, int thread, gpointer data)
           job->noisy[i] = noisy[0];
           job->level[i] = level[0];
           job->mean[i] = noisy[0] - (noise[0] + noise[1] + noise[2]) / 3;
-          job->covariance[i] = grey_variance (cholesky (g, told));
+          job->covariance[i] = widening * grey_variance (cholesky (g, told));
         }
       else
         {
@@ -265,6 +266,8 @@ finish_row (int number, int thread, gpointer data)
           for (int p = 0; p < GW_PLANES; p++)
             job->mean[3 * i + p] = noisy[p] - noise[p];
           colour_covariance (cholesky (g, level), job->covariance + 6 * i);
+          for (int k = 0; k < 6; k++)
+            job->covariance[6 * i + k] *= widening;
         }
     }
 }

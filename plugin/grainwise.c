@@ -9,7 +9,7 @@
 #include "dialog.h"
 #include "layers.h"
 #include "models.h"
-#include "photo.h"
+#include "photo-noise.h"
 
 #define DENOISE_PROC "plug-in-grainwise-denoise"
 #define ESTIMATE_PROC "plug-in-grainwise-estimate-noise"
@@ -224,7 +224,7 @@ denoise (GimpImage *image, GimpDrawable *drawable, GimpProcedureConfig *config, 
   const GwRun run = { .threads = gimp_get_num_processors (), .progress = show_progress };
   GwResult result = { .quantity = gimp_procedure_config_get_choice_id (config, "uncertainty") };
   GeglRectangle region;
-  GwNoise noise;
+  GwPhotoNoise noise;
   double level;
   gboolean success;
 
@@ -238,17 +238,14 @@ denoise (GimpImage *image, GimpDrawable *drawable, GimpProcedureConfig *config, 
 
   gimp_progress_init (_ ("Denoising"));
   photo = gimp_drawable_get_buffer (drawable);
-  if (level > 0)
-    noise = gw_noise_white (level / 255);
-  else if (!gw_photo_estimate (photo, &noise, &run, error))
+  if (!gw_photo_noise_measure (photo, &run, &noise, error)
+      || !gw_photo_noise_assume (photo, model, level > 0 ? level : -1, &run, &noise, error)
+      || !gw_photo_denoise (photo, &region, model, &noise.assumed,
+                            result.quantity == GW_QUANTITY_NONE ? GW_MAP_NONE : GW_MAP_COLOUR, &run,
+                            &result.denoised, error))
     return FALSE;
 
-  if (!gw_photo_denoise (photo, &region, model, &noise,
-                         result.quantity == GW_QUANTITY_NONE ? GW_MAP_NONE : GW_MAP_COLOUR, &run,
-                         &result.denoised, error))
-    return FALSE;
-
-  result.noise_levels = gw_noise_to_levels (&noise, gw_photo_channels (photo));
+  result.noise = &noise;
   result.model = gw_model_get_card (model);
   result.x = region.x;
   result.y = region.y;
@@ -290,7 +287,7 @@ run_estimate (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image, 
   GimpDrawable *drawable;
   GimpValueArray *values;
   GError *error = NULL;
-  GwNoise noise;
+  GwPhotoNoise noise;
   int channels;
 
   gegl_init (NULL, NULL);
@@ -298,14 +295,14 @@ run_estimate (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image, 
   if (!(drawable = only_layer (drawables, &error)))
     return gimp_procedure_new_return_values (procedure, GIMP_PDB_EXECUTION_ERROR, error);
   photo = gimp_drawable_get_buffer (drawable);
-  if (!gw_photo_estimate (photo, &noise, &run, &error))
+  if (!gw_photo_noise_measure (photo, &run, &noise, &error))
     return gimp_procedure_new_return_values (procedure, GIMP_PDB_EXECUTION_ERROR, error);
 
   channels = gw_photo_channels (photo);
   values = gimp_procedure_new_return_values (procedure, GIMP_PDB_SUCCESS, NULL);
-  GIMP_VALUES_SET_DOUBLE (values, 1, gw_noise_to_levels (&noise, channels));
-  take_numbers (values, 2, noise.level[0], channels * GW_KNOTS, 255);
-  take_numbers (values, 3, noise.grain, channels == 1 ? GW_OCTAVES : 2 * GW_OCTAVES, 1);
+  GIMP_VALUES_SET_DOUBLE (values, 1, noise.measured_levels);
+  take_numbers (values, 2, noise.measured.level[0], channels * GW_KNOTS, 255);
+  take_numbers (values, 3, noise.measured.grain, channels == 1 ? GW_OCTAVES : 2 * GW_OCTAVES, 1);
 
   return values;
 }

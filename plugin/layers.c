@@ -26,8 +26,7 @@ attach_parasite (GimpLayer *layer, const GwResult *result, const char *quantity,
   json_builder_add_string_value (builder, unit);
   json_builder_set_member_name (builder, "white");
   json_builder_add_double_value (builder, white);
-  json_builder_set_member_name (builder, "noise_level");
-  json_builder_add_double_value (builder, result->noise_levels);
+  gw_photo_noise_add_json (result->noise, builder);
   json_builder_set_member_name (builder, "model");
   json_builder_add_string_value (builder, result->model->name);
   json_builder_set_member_name (builder, "model_version");

@@ -6,7 +6,7 @@
 
 #include <libgimp/gimp.h>
 
-#include "photo.h"
+#include "photo-noise.h"
 
 G_BEGIN_DECLS
 
@@ -24,7 +24,7 @@ typedef struct
 {
   GwDenoised denoised; /* with the sd of the colour unless @quantity is NONE */
   GwQuantity quantity;
-  double noise_levels;
+  const GwPhotoNoise *noise;
   const GwModelCard *model;
   int x, y; /* of the denoised region in the drawable */
 } GwResult;

@@ -5,65 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "memory.h"
-
-static double
-normal (GRand *rand)
-{
-  const double radius = sqrt (-2 * log (1 - g_rand_double (rand)));
-
-  return radius * cos (2 * G_PI * g_rand_double (rand));
-}
-
-/* The noise of a scene: its variance is base^2 + slope * brightness, in levels; its values hang together over the
- * neighbours on the right and below, and over the channels, if so wanted. */
-typedef struct
-{
-  double base[3], slope;
-  gboolean blurred, grey;
-} Kind;
-
-static Image *
-unit_noise (int width, int height, int channels, const Kind *kind, GRand *rand)
-{
-  g_autoptr (Image) white = image_new (width + 1, height + 1, channels);
-  Image *noise = image_new (width, height, channels);
-
-  for (int i = 0; i < (width + 1) * (height + 1) * channels; i++)
-    white->values[i] = kind->grey && i % channels ? white->values[i - 1] : normal (rand);
-  for (int y = 0; y < height; y++)
-    for (int i = 0; i < width * channels; i++)
-      {
-        const float *p = white->values + (gsize) y * (width + 1) * channels + i;
-        const float *q = p + (width + 1) * channels;
-
-        noise->values[(gsize) y * width * channels + i]
-            = kind->blurred ? 0.5f * (p[0] + p[channels] + q[0] + q[channels]) : p[0];
-      }
-  return noise;
-}
-
-/* A smooth scene with an edge now and then, and noise on it. */
-static Image *
-scene (int width, int height, int channels, const Kind *kind, gboolean eight_bits, guint32 seed)
-{
-  g_autoptr (GRand) rand = g_rand_new_with_seed (seed);
-  g_autoptr (Image) noise = unit_noise (width, height, channels, kind, rand);
-  Image *image = image_new (width, height, channels);
-
-  for (int y = 0; y < height; y++)
-    for (int x = 0; x < width; x++)
-      for (int c = 0; c < channels; c++)
-        {
-          const gsize i = ((gsize) y * width + x) * channels + c;
-          double v
-              = 0.5 + 0.2 * sin (x / 40.0 + c) + 0.15 * cos (y / 30.0) + ((x / 120 + y / 120) % 2 ? 0.1 : 0);
-
-          v += sqrt (kind->base[c] * kind->base[c] + kind->slope * v) / 255 * noise->values[i];
-          image->values[i] = eight_bits ? round (255 * CLAMP (v, 0, 1)) / 255 : v;
-        }
-  return image;
-}
+#include "scene.h"
 
 static GwNoise
 estimate (const Image *image)
@@ -81,7 +23,7 @@ estimate (const Image *image)
 
 /* At the brightnesses that the scene has. */
 static void
-check_level (const GwNoise *noise, int channels, const Kind *kind, double tolerance)
+check_level (const GwNoise *noise, int channels, const SceneNoise *kind, double tolerance)
 {
   for (int c = 0; c < channels; c++)
     for (int k = 2; k < GW_KNOTS - 2; k++)
@@ -112,8 +54,8 @@ test_white (void)
 
   for (double level = 1; level <= 64; level *= 2)
     {
-      const Kind kind = { .base = { level, level, level } };
-      g_autoptr (Image) image = scene (400, 300, 3, &kind, FALSE, level);
+      const SceneNoise kind = { .base = { level, level, level } };
+      g_autoptr (Image) image = scene_new (400, 300, 3, &kind, FALSE, level);
       const GwNoise noise = estimate (image);
 
       check_level (&noise, 3, &kind, 0.07);
@@ -125,8 +67,8 @@ test_white (void)
 static void
 test_channels_differ (void)
 {
-  const Kind kind = { .base = { 6, 8, 12 } };
-  g_autoptr (Image) image = scene (400, 301, 3, &kind, FALSE, 1);
+  const SceneNoise kind = { .base = { 6, 8, 12 } };
+  g_autoptr (Image) image = scene_new (400, 301, 3, &kind, FALSE, 1);
   const GwNoise noise = estimate (image);
 
   check_level (&noise, 3, &kind, 0.07);
@@ -135,8 +77,8 @@ test_channels_differ (void)
 static void
 test_grey_eight_bits (void)
 {
-  const Kind kind = { .base = { 12 } };
-  g_autoptr (Image) image = scene (301, 200, 1, &kind, TRUE, 2);
+  const SceneNoise kind = { .base = { 12 } };
+  g_autoptr (Image) image = scene_new (301, 200, 1, &kind, TRUE, 2);
   const GwNoise noise = estimate (image);
 
   check_level (&noise, 1, &kind, 0.1);
@@ -146,8 +88,8 @@ test_grey_eight_bits (void)
 static void
 test_follows_brightness (void)
 {
-  const Kind kind = { .base = { 3, 3, 3 }, .slope = 150 };
-  g_autoptr (Image) image = scene (600, 600, 3, &kind, FALSE, 4);
+  const SceneNoise kind = { .base = { 3, 3, 3 }, .slope = 150 };
+  g_autoptr (Image) image = scene_new (600, 600, 3, &kind, FALSE, 4);
   const GwNoise noise = estimate (image);
 
   check_level (&noise, 3, &kind, 0.12);
@@ -159,12 +101,12 @@ test_grain (void)
 {
   const double blurred[] = { 0, 0.5, 0.75, 0, 0.5, 0.75 };
   const double grey[] = { sqrt (3) - 1, sqrt (3) - 1, sqrt (3) - 1, -1, -1, -1 };
-  const Kind kinds[]
+  const SceneNoise kinds[]
       = { { .base = { 10, 10, 10 }, .blurred = TRUE }, { .base = { 10, 10, 10 }, .grey = TRUE } };
 
   for (int i = 0; i < 2; i++)
     {
-      g_autoptr (Image) image = scene (600, 600, 3, &kinds[i], FALSE, 5 + i);
+      g_autoptr (Image) image = scene_new (600, 600, 3, &kinds[i], FALSE, 5 + i);
       const GwNoise noise = estimate (image);
 
       check_level (&noise, 3, &kinds[i], 0.1);
@@ -176,8 +118,8 @@ test_grain (void)
 static void
 test_clipped (void)
 {
-  const Kind kind = { .base = { 10, 10, 10 } };
-  g_autoptr (Image) image = scene (400, 300, 3, &kind, TRUE, 3);
+  const SceneNoise kind = { .base = { 10, 10, 10 } };
+  g_autoptr (Image) image = scene_new (400, 300, 3, &kind, TRUE, 3);
 
   for (int y = 0; y < 300; y++)
     for (int i = 0; i < 200 * 3; i++)
@@ -192,7 +134,7 @@ static void
 test_nothing (void)
 {
   static const int sizes[][2] = { { 1, 1 }, { 1, 100 }, { 100, 1 }, { 64, 64 } };
-  const Kind none = { 0 };
+  const SceneNoise none = { 0 };
 
   for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
     {
@@ -230,12 +172,12 @@ static void
 test_refined (void)
 {
   static const int sizes[][3] = { { 400, 300, 3 }, { 90, 110, 3 }, { 300, 140, 1 } };
-  const Kind kind = { .base = { 12, 12, 12 } };
+  const SceneNoise kind = { .base = { 12, 12, 12 } };
 
   for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
     for (double wrong = 0.6; wrong < 2; wrong += 0.9)
       {
-        g_autoptr (Image) image = scene (sizes[i][0], sizes[i][1], sizes[i][2], &kind, FALSE, 20 + i);
+        g_autoptr (Image) image = scene_new (sizes[i][0], sizes[i][1], sizes[i][2], &kind, FALSE, 20 + i);
         const GwNoise noise = refine (image, gw_noise_white (wrong * 12 / 255));
 
         check_level (&noise, sizes[i][2], &kind, 0.08);
@@ -246,8 +188,8 @@ test_refined (void)
 static void
 test_refined_texture (void)
 {
-  const Kind kind = { .base = { 10, 10, 10 } };
-  g_autoptr (Image) image = scene (400, 300, 3, &kind, FALSE, 30);
+  const SceneNoise kind = { .base = { 10, 10, 10 } };
+  g_autoptr (Image) image = scene_new (400, 300, 3, &kind, FALSE, 30);
   GwNoise measured, refined;
 
   for (int y = 0; y < 300; y++)
@@ -266,8 +208,8 @@ test_refined_texture (void)
 static void
 test_refined_curve (void)
 {
-  const Kind kind = { .base = { 3, 3, 3 }, .slope = 150 };
-  g_autoptr (Image) image = scene (500, 500, 3, &kind, FALSE, 31);
+  const SceneNoise kind = { .base = { 3, 3, 3 }, .slope = 150 };
+  g_autoptr (Image) image = scene_new (500, 500, 3, &kind, FALSE, 31);
   GwNoise noise;
 
   for (int y = 0; y < 500; y++)
@@ -280,8 +222,8 @@ test_refined_curve (void)
 static void
 test_grain_is_left_alone (void)
 {
-  const Kind kind = { .base = { 10, 10, 10 }, .blurred = TRUE };
-  g_autoptr (Image) image = scene (400, 300, 3, &kind, FALSE, 32);
+  const SceneNoise kind = { .base = { 10, 10, 10 }, .blurred = TRUE };
+  g_autoptr (Image) image = scene_new (400, 300, 3, &kind, FALSE, 32);
   const GwNoise measured = estimate (image), refined = refine (image, measured);
 
   g_assert_cmpint (memcmp (&measured, &refined, sizeof (measured)), ==, 0);

@@ -389,7 +389,7 @@ class Results(Case):
         figures = self.denoise('in.png', 'out.png', '--noise', '12.5')
         self.assertEqual(set(figures), {
             'width', 'height', 'noise_level', 'noise_estimated', 'model', 'seconds', 'megapixels_per_second',
-            'peak_memory_bytes', 'mean_sd_levels', 'predicted_psnr'})
+            'peak_memory_bytes', 'mean_sd_levels', 'predicted_psnr', 'self_check'})
         self.assertEqual((figures['width'], figures['height']), (WIDTH, HEIGHT))
         self.assertAlmostEqual(figures['noise_level'], 12.5, 4)
         self.assertIs(figures['noise_estimated'], False)
@@ -440,6 +440,28 @@ class Results(Case):
         self.assertTrue(any(line.startswith('  blue ') for line in lines))
         save('in.png', noisy_bytes(1))
         self.assertIn('  grey ', self.succeed('estimate', 'in.png'))
+
+    def test_self_check(self):
+        y, x = np.mgrid[:160, :160]
+        smooth = np.stack([0.5 + 0.1 * np.sin((x + k * y) / 50) for k in range(3)], 2)
+        photo = noise(smooth, 12)
+        save('in.tif', photo)
+        widened = {}
+        for told, verdict in (None, 'agrees'), (4, 'stronger'), (12, 'agrees'), (40, 'weaker'):
+            with self.subTest(told=told):
+                figures = self.denoise('in.tif', 'out.tif', '-u', 'sd.tif', *(('-n', told) if told else ()))
+                check = figures['self_check']
+                self.assertEqual(check['noise'], verdict)
+                self.assertAlmostEqual(check['level_ratio'] * figures['noise_level'], 12, delta=1.5)
+                error = ((load('out.tif') - smooth) ** 2).mean() / (load('sd.tif').astype('f8') ** 2).mean()
+                widened[told] = check['error_ratio']
+                self.assertLess(error, 1.3)                        # whatever was told, the uncertainty is no less
+        self.assertGreater(widened[4], 3)
+        self.assertEqual(widened[12], 1)
+        text = self.succeed('denoise', 'in.tif', 'out.tif', '-n', '4')
+        self.assertIn('stronger than assumed: about 1', text)
+        self.assertIn('The uncertainty was made', text)
+        self.assertNotIn('assumed', self.succeed('denoise', 'in.tif', 'out.tif'))
 
     def test_threads(self):
         save('in.tif', noise(scene(200, 150), 25))

@@ -253,7 +253,9 @@ class Layers(GimpTest):
 
         for each, quantity in zip(layers, ('posterior mean', 'standard deviation')):
             self.assertEqual(set(report(each)),
-                             {'quantity', 'unit', 'white', 'noise_level', 'model', 'model_version', 'grainwise'})
+                             {'quantity', 'unit', 'white', 'noise_level', 'noise_estimated', 'self_check', 'model',
+                              'model_version', 'grainwise'})
+            self.assertEqual(report(each)['self_check']['noise'], 'agrees')
             self.assertEqual(report(each)['quantity'], quantity)
             self.assertAlmostEqual(report(each)['noise_level'], NOISE, places=4)
             self.assertEqual(report(each)['model'], model['name'])

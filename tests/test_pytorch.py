@@ -5,6 +5,7 @@
 SPDX-License-Identifier: GPL-3.0-or-later
 """
 import itertools
+import json
 import os
 import pathlib
 import subprocess
@@ -40,14 +41,14 @@ def by_pytorch(model, inputs, folder):
 
 
 def by_program(model, photo, level, folder):
-    """-> mean and standard deviation, (H,W,channels)"""
+    """-> mean and standard deviation before what the self-check adds, (H,W,channels)"""
     files = [folder / name for name in ('in.tif', 'out.tif', 'sd.tif')]
     tifffile.imwrite(files[0], photo.squeeze(2) if photo.shape[2] == 1 else photo,
                      photometric='rgb' if photo.shape[2] == 3 else 'minisblack')
-    subprocess.run([PROGRAM, 'denoise', files[0], files[1], '--noise', str(level), '--uncertainty', files[2],
-                    '--model', model],
-                   check=True, stdout=subprocess.DEVNULL)
-    return [tifffile.imread(file).reshape(photo.shape) for file in files[1:]]
+    report = subprocess.run([PROGRAM, 'denoise', '--json', files[0], files[1], '--noise', str(level),
+                             '--uncertainty', files[2], '--model', model], check=True, capture_output=True)
+    mean, sd = (tifffile.imread(file).reshape(photo.shape) for file in files[1:])
+    return mean, sd / max(json.loads(report.stdout)['self_check']['error_ratio'], 1) ** 0.5
 
 
 class Test(unittest.TestCase):

@@ -15,7 +15,7 @@
 #include "config.h"
 #include "models.h"
 #include "photo-file.h"
-#include "photo.h"
+#include "photo-noise.h"
 #include "uncertainty.h"
 
 enum
@@ -147,12 +147,10 @@ peak_memory (void)
 }
 
 static void
-report (const DenoiseOptions *options, GeglBuffer *photo, const GwNoise *noise, const GwModel *model,
+report (const DenoiseOptions *options, GeglBuffer *photo, const GwPhotoNoise *noise, const GwModel *model,
         const GwDenoised *result, double seconds)
 {
   const int width = gegl_buffer_get_width (photo), height = gegl_buffer_get_height (photo);
-  const int channels = gw_photo_channels (photo);
-  const double levels = gw_noise_to_levels (noise, channels);
   const double megapixels = 1e-6 * width * height;
   const double psnr = -10 * log10 (result->mean_variance);
 
@@ -163,9 +161,7 @@ report (const DenoiseOptions *options, GeglBuffer *photo, const GwNoise *noise, 
       json_builder_begin_object (builder);
       add_int (builder, "width", width);
       add_int (builder, "height", height);
-      add_double (builder, "noise_level", levels);
-      json_builder_set_member_name (builder, "noise_estimated");
-      json_builder_add_boolean_value (builder, options->noise_levels < 0);
+      gw_photo_noise_add_json (noise, builder);
       add_text (builder, "model", gw_model_get_card (model)->name);
       add_double (builder, "seconds", seconds);
       add_double (builder, "megapixels_per_second", megapixels / seconds);
@@ -177,9 +173,12 @@ report (const DenoiseOptions *options, GeglBuffer *photo, const GwNoise *noise, 
     }
   else
     {
-      g_print (options->noise_levels < 0 ? _ ("Noise: %.2f levels (estimated)\n")
-                                         : _ ("Noise: %.2f levels\n"),
-               levels);
+      g_autofree char *verdict = gw_photo_noise_verdict (noise);
+
+      g_print (noise->estimated ? _ ("Noise: %.2f levels (estimated)\n") : _ ("Noise: %.2f levels\n"),
+               noise->levels);
+      if (!noise->estimated || noise->assumed.misfit > 0)
+        g_print ("%s\n", verdict);
       g_print (_ ("Uncertainty left: %.2f levels (%.2f dB)\n"), 255 * result->mean_sd, psnr);
       g_print (_ ("%d × %d pixels in %.2f s, %.2f megapixels per second\n"), width, height, seconds,
                megapixels / seconds);
@@ -199,7 +198,7 @@ denoise (const DenoiseOptions *options, GError **error)
   GwMap map = !options->uncertainty                             ? GW_MAP_NONE
               : gw_photo_file_is_numeric (options->uncertainty) ? GW_MAP_CHANNELS
                                                                 : GW_MAP_COLOUR;
-  GwNoise noise;
+  GwPhotoNoise noise;
   double seconds;
 
   if (!gw_photo_file_can_save (options->out, error)
@@ -211,9 +210,8 @@ denoise (const DenoiseOptions *options, GError **error)
     return FALSE;
 
   g_timer_start (timer);
-  if (options->noise_levels >= 0)
-    noise = gw_noise_white (options->noise_levels / 255);
-  else if (!gw_photo_estimate (photo, &noise, NULL, error))
+  if (!gw_photo_noise_measure (photo, &run, &noise, error)
+      || !gw_photo_noise_assume (photo, model, options->noise_levels, &run, &noise, error))
     return FALSE;
 
   if (isatty (STDERR_FILENO))
@@ -221,7 +219,7 @@ denoise (const DenoiseOptions *options, GError **error)
       run.progress = draw_progress;
       run.progress_data = &bar;
     }
-  if (!gw_photo_denoise (photo, NULL, model, &noise, map, &run, &result, error))
+  if (!gw_photo_denoise (photo, NULL, model, &noise.assumed, map, &run, &result, error))
     return FALSE;
   seconds = g_timer_elapsed (timer, NULL);
 
@@ -319,8 +317,9 @@ add_numbers (JsonBuilder *builder, const char *name, const float *numbers, int n
 }
 
 static void
-print_noise (const GwNoise *noise, int channels, gboolean json)
+print_noise (const GwPhotoNoise *photo_noise, int channels, gboolean json)
 {
+  const GwNoise *noise = &photo_noise->measured;
   const char *names[] = { _ ("red"), _ ("green"), _ ("blue") };
   const int octaves = channels == 1 ? GW_OCTAVES : 2 * GW_OCTAVES;
 
@@ -329,7 +328,7 @@ print_noise (const GwNoise *noise, int channels, gboolean json)
       g_autoptr (JsonBuilder) builder = json_builder_new ();
 
       json_builder_begin_object (builder);
-      add_double (builder, "noise_level", gw_noise_to_levels (noise, channels));
+      add_double (builder, "noise_level", photo_noise->measured_levels);
       json_builder_set_member_name (builder, "level_over_brightness");
       json_builder_begin_array (builder);
       for (int c = 0; c < channels; c++)
@@ -341,7 +340,7 @@ print_noise (const GwNoise *noise, int channels, gboolean json)
       return;
     }
 
-  g_print (_ ("Noise: %.2f levels\n"), gw_noise_to_levels (noise, channels));
+  g_print (_ ("Noise: %.2f levels\n"), photo_noise->measured_levels);
   g_print ("%s", _ ("From black to white:"));
   for (int c = 0; c < channels; c++)
     {
@@ -367,7 +366,7 @@ estimate_main (int argc, char **argv)
   g_autoptr (GOptionContext) context = g_option_context_new (_ ("IN"));
   g_autoptr (GeglBuffer) photo = NULL;
   g_autoptr (GObject) metadata = NULL;
-  GwNoise noise;
+  GwPhotoNoise noise;
   GError *error = NULL;
   const GOptionEntry entries[]
       = { { "json", 0, 0, G_OPTION_ARG_NONE, &json, _ ("Print the estimate as JSON"), NULL },
@@ -385,7 +384,8 @@ estimate_main (int argc, char **argv)
   if (!files || g_strv_length (files) != 1)
     return wrong_use (_ ("“estimate” takes one file, IN."));
 
-  if (!(photo = load_photo (files[0], &metadata, &error)) || !gw_photo_estimate (photo, &noise, NULL, &error))
+  if (!(photo = load_photo (files[0], &metadata, &error))
+      || !gw_photo_noise_measure (photo, NULL, &noise, &error))
     return fail (error);
   print_noise (&noise, gw_photo_channels (photo), json);
 

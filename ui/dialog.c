@@ -6,7 +6,7 @@
 #include <glib/gi18n-lib.h>
 
 #include "models.h"
-#include "photo.h"
+#include "photo-noise.h"
 #include "uncertainty.h"
 
 #define PREVIEW_SIZE "480"
@@ -15,8 +15,10 @@
 typedef struct
 {
   GObject *config;
-  GeglBuffer *photo;
-  GwNoise estimate;   /* of the whole photo */
+  GeglBuffer *photo;          /* a private copy, because libgimp must not be used from two threads */
+  GwPhotoNoise noise;         /* of the whole photo */
+  const GwModel *noise_model; /* that it was last checked for, and at what noise level */
+  double noise_level;
   GHashTable *models; /* name -> GwModel; kept until the end, since a preview may still run with an old one */
 
   GtkWidget *preview;
@@ -31,13 +33,15 @@ typedef struct
 
 /* ---- Preview --------------------------------------------------------------------------------------------- */
 
-/* One preview: computed from a private copy, because libgimp must not be used from two threads. */
+/* One preview. */
 typedef struct
 {
   GeglBuffer *photo;
   GeglRectangle region;
   const GwModel *model;
-  GwNoise noise;
+  double level;       /* as chosen */
+  GwPhotoNoise noise; /* that follows from it */
+  gboolean checked;   /* it is known already */
   GwDenoised result;
 } Request;
 
@@ -58,8 +62,11 @@ compute (GTask *task, gpointer source, gpointer task_data, GCancellable *cancell
   const GwRun run = { .threads = gimp_get_num_processors (), .cancellable = cancellable };
   GError *error = NULL;
 
-  if (gw_photo_denoise (request->photo, &request->region, request->model, &request->noise, GW_MAP_COLOUR,
-                        &run, &request->result, &error))
+  if ((request->checked
+       || gw_photo_noise_assume (request->photo, request->model, request->level > 0 ? request->level : -1,
+                                 &run, &request->noise, &error))
+      && gw_photo_denoise (request->photo, &request->region, request->model, &request->noise.assumed,
+                           GW_MAP_COLOUR, &run, &request->result, &error))
     g_task_return_boolean (task, TRUE);
   else
     g_task_return_error (task, error);
@@ -121,6 +128,9 @@ show_preview (GObject *source, GAsyncResult *async, gpointer data)
     }
   if (g_cancellable_is_cancelled (g_task_get_cancellable (G_TASK (async)))) /* a newer one is on its way */
     return;
+  dialog->noise = request->noise;
+  dialog->noise_model = request->model;
+  dialog->noise_level = request->level;
 
   g_object_get (dialog->config, "view", &view, NULL);
   if (g_str_equal (view, "uncertainty"))
@@ -134,8 +144,7 @@ show_preview (GObject *source, GAsyncResult *async, gpointer data)
     {
       draw_photo (dialog->preview, request->result.denoised);
       text = g_strdup_printf (_ ("Noise %.1f levels; expected error here after denoising %.1f levels"),
-                              gw_noise_to_levels (&request->noise, gw_photo_channels (request->photo)),
-                              255 * sqrt (request->result.mean_variance));
+                              request->noise.levels, 255 * sqrt (request->result.mean_variance));
     }
   gtk_label_set_text (GTK_LABEL (dialog->status), text);
 }
@@ -154,16 +163,6 @@ chosen_model (Dialog *dialog, GError **error)
   return model;
 }
 
-static GwNoise
-chosen_noise (Dialog *dialog)
-{
-  double level;
-
-  g_object_get (dialog->config, "noise-level", &level, NULL);
-
-  return level > 0 ? gw_noise_white (level / 255) : dialog->estimate;
-}
-
 static void
 update_preview (GimpPreview *preview, Dialog *dialog)
 {
@@ -172,7 +171,6 @@ update_preview (GimpPreview *preview, Dialog *dialog)
   g_autofree char *view = NULL;
   const GwModel *model = chosen_model (dialog, &error);
   Request *request;
-  GeglRectangle extent;
 
   g_cancellable_cancel (dialog->cancellable);
   g_clear_object (&dialog->cancellable);
@@ -184,19 +182,22 @@ update_preview (GimpPreview *preview, Dialog *dialog)
 
   request = g_new0 (Request, 1);
   request->model = model;
-  request->noise = chosen_noise (dialog);
+  request->noise = dialog->noise;
+  g_object_get (dialog->config, "noise-level", &request->level, NULL);
+  request->checked = model == dialog->noise_model && request->level == dialog->noise_level;
   gimp_preview_get_position (preview, &request->region.x, &request->region.y);
   gimp_preview_get_size (preview, &request->region.width, &request->region.height);
   g_object_get (dialog->config, "view", &view, NULL);
 
-  extent = g_str_equal (view, "noisy") ? request->region
-                                       : gw_photo_extent (dialog->photo, &request->region, model);
-  request->photo = gegl_buffer_new (&extent, gegl_buffer_get_format (dialog->photo));
-  gegl_buffer_copy (dialog->photo, &extent, GEGL_ABYSS_NONE, request->photo, &extent);
+  request->photo = g_object_ref (dialog->photo);
 
   if (g_str_equal (view, "noisy"))
     {
-      draw_photo (dialog->preview, request->photo);
+      g_autoptr (GeglBuffer) region
+          = gegl_buffer_new (&request->region, gegl_buffer_get_format (dialog->photo));
+
+      gegl_buffer_copy (dialog->photo, &request->region, GEGL_ABYSS_NONE, region, &request->region);
+      draw_photo (dialog->preview, region);
       gtk_label_set_text (GTK_LABEL (dialog->status), _ ("The photo as it is"));
       request_free (request);
       return;
@@ -238,7 +239,7 @@ level_changed (GObject *config, GParamSpec *pspec, Dialog *dialog)
 static void
 add_noise_widgets (Dialog *dialog, GimpProcedureDialog *gimp_dialog, GtkBox *box)
 {
-  const double estimated = gw_noise_to_levels (&dialog->estimate, gw_photo_channels (dialog->photo));
+  const double estimated = dialog->noise.measured_levels;
   g_autofree char *label = g_strdup_printf (_ ("_Estimate the noise from the photo: %.1f levels"), estimated);
   GtkWidget *spin;
 
@@ -363,16 +364,19 @@ gboolean
 gw_dialog_run (GimpProcedure *procedure, GimpProcedureConfig *config, GimpDrawable *drawable)
 {
   Dialog dialog = { .config = G_OBJECT (config) };
+  g_autoptr (GeglBuffer) buffer = NULL;
   GtkWidget *gimp_dialog;
   gulong handler;
   gboolean ok;
 
   gimp_ui_init (GW_DIALOG_ROLE);
 
-  dialog.photo = gimp_drawable_get_buffer (drawable);
+  buffer = gimp_drawable_get_buffer (drawable);
+  dialog.photo = gegl_buffer_new (gegl_buffer_get_extent (buffer), gegl_buffer_get_format (buffer));
+  gegl_buffer_copy (buffer, NULL, GEGL_ABYSS_NONE, dialog.photo, NULL);
   dialog.models = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) gw_model_free);
-  gw_photo_estimate (dialog.photo, &dialog.estimate, NULL,
-                     NULL); /* without it the level is 0, and the run says why */
+  gw_photo_noise_measure (dialog.photo, NULL, &dialog.noise,
+                          NULL); /* without it the level is 0, and the run says why */
 
   g_object_set (config, "view", "denoised", NULL); /* not what happened to be looked at last */
   gimp_dialog = gimp_procedure_dialog_new (procedure, config, _ ("Denoise with Confidence"));

@@ -249,27 +249,41 @@ write_rows (const GwPosterior *rows, gpointer data, GError **error)
 
 /* ---- Public ---------------------------------------------------------------------------------------------- */
 
-double
-gw_noise_to_levels (const GwNoise *noise, int channels)
+/* All of it, as the engine reads it. */
+static GwPhoto
+source_of (View *view)
 {
-  double sum = 0;
-
-  for (int c = 0; c < channels; c++)
-    for (int k = 0; k < GW_KNOTS; k++)
-      sum += noise->level[c][k] * noise->level[c][k];
-
-  return 255 * sqrt (sum / channels / GW_KNOTS);
+  return (GwPhoto) { view->extent.width, view->extent.height, view->channels, read_rows, view };
 }
 
 gboolean
 gw_photo_estimate (GeglBuffer *photo, GwNoise *noise, const GwRun *run, GError **error)
 {
   g_auto (View) view = view_new (photo);
-  const GwPhoto source = { view.extent.width, view.extent.height, view.channels, read_rows, &view };
+  const GwPhoto source = source_of (&view);
   g_autoptr (GwModel) model = gw_models_load (GW_ESTIMATE_MODEL, error);
 
   return model && gw_noise_estimate (&source, noise, run ? run->cancellable : NULL, error)
          && gw_noise_refine (model, &source, noise, run, error);
+}
+
+gboolean
+gw_photo_mean_level (GeglBuffer *photo, const GwNoise *noise, double *level, GError **error)
+{
+  g_auto (View) view = view_new (photo);
+  const GwPhoto source = source_of (&view);
+
+  return gw_noise_mean_level (&source, noise, level, error);
+}
+
+gboolean
+gw_photo_self_check (GeglBuffer *photo, const GwModel *model, const GwNoise *assumed, const GwNoise *measured,
+                     const GwRun *run, GwSelfCheck *check, GError **error)
+{
+  g_auto (View) view = view_new (photo);
+  const GwPhoto source = source_of (&view);
+
+  return gw_self_check (model, &source, assumed, measured, run, check, error);
 }
 
 /* The region and all that its result depends on, from a multiple of the alignment on, as the whole photo would be seen. */
@@ -316,7 +330,7 @@ gw_photo_denoise (GeglBuffer *photo, const GeglRectangle *region, const GwModel 
         GEGL_RECTANGLE (0, 0, view.region.width, view.region.height),
         babl_format (map == GW_MAP_CHANNELS && view.channels == 3 ? "RGB float" : "Y float"));
 
-  source = (GwPhoto) { view.extent.width, view.extent.height, view.channels, read_rows, &view };
+  source = source_of (&view);
   if (!gw_posterior_run (model, &source, noise, run, write_rows, &view, error))
     {
       gw_denoised_clear (result);

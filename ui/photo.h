@@ -30,8 +30,15 @@ void gw_denoised_clear (GwDenoised *denoised);
 /* GW_ERROR_PHOTO for formats that hold no grey or RGB photo (indexed, CMYK ...). */
 gboolean gw_photo_check (GeglBuffer *photo, GError **error);
 
-/* gw_noise_estimate() of the whole buffer. */
+/* The noise of the whole buffer: gw_noise_estimate() and gw_noise_refine(). */
 gboolean gw_photo_estimate (GeglBuffer *photo, GwNoise *noise, const GwRun *run, GError **error);
+
+/* gw_noise_mean_level() in the buffer. */
+gboolean gw_photo_mean_level (GeglBuffer *photo, const GwNoise *noise, double *level, GError **error);
+
+/* gw_self_check() of the buffer. */
+gboolean gw_photo_self_check (GeglBuffer *photo, const GwModel *model, const GwNoise *assumed,
+                              const GwNoise *measured, const GwRun *run, GwSelfCheck *check, GError **error);
 
 /**
  * gw_photo_denoise:
@@ -49,8 +56,6 @@ gw_photo_denoise (GeglBuffer *photo, const GeglRectangle *region, const GwModel 
 /* What gw_photo_denoise() reads for @region: a private buffer with just this much (at the same place) gives the same. */
 GeglRectangle gw_photo_extent (GeglBuffer *photo, const GeglRectangle *region, const GwModel *model);
 
-/* The root mean square of the channels' levels over all brightnesses, in 8-bit levels. */
-double gw_noise_to_levels (const GwNoise *noise, int channels);
 /* 1 or 3. */
 int gw_photo_channels (GeglBuffer *photo);
 

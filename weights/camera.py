@@ -62,9 +62,12 @@ def blur(x, kernel):
     return functional.conv2d(functional.pad(x, 4 * [n], 'replicate'), kernel, groups=x.shape[1])
 
 
-def gaussian(sd, radius):
-    line = torch.exp(-torch.arange(-radius, radius + 1) ** 2 / (2 * sd ** 2))
-    return torch.outer(line, line) / line.sum() ** 2
+def soften(x, sd, radius):
+    """Every channel filtered by a Gaussian, along rows and then columns."""
+    line = torch.exp(-torch.arange(-radius, radius + 1, device=x.device) ** 2 / (2 * sd ** 2))
+    line = (line / line.sum()).expand(x.shape[1], 1, 1, -1)
+    x = functional.pad(x, 4 * [radius], 'replicate')
+    return functional.conv2d(functional.conv2d(x, line, groups=x.shape[1]), line.mT, groups=x.shape[1])
 
 
 # ---- Sensor -----------------------------------------------------------------------------------------------------
@@ -136,7 +139,7 @@ def demosaic(x, method):
 
 def blocks(x):
     """(B,C,H,W) -> (B,C,H/8,W/8,8,8)"""
-    return x.unflatten(3, (-1, 8)).unflatten(2, (-1, 8)).transpose(3, 4)
+    return x.unflatten(3, (-1, 8)).unflatten(2, (-1, 8)).transpose(3, 4).contiguous()
 
 
 def jpeg(x, quality, subsample):
@@ -147,10 +150,14 @@ def jpeg(x, quality, subsample):
     dct[0] /= 2 ** 0.5
     scale = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality)
 
+    def twice(x, matrix):
+        """matrix x matrix^T, as products with one large matrix each"""
+        return ((x @ matrix.T).mT.contiguous() @ matrix.T).mT.contiguous()
+
     def squeeze(plane, table):
         steps = ((table.to(x) * scale + 50) / 100).floor().clamp(1, 255)[:, :, None, None]
-        coded = (dct @ blocks(plane) @ dct.T / steps).round() * steps
-        return (dct.T @ coded @ dct).transpose(3, 4).flatten(4, 5).flatten(2, 3)
+        coded = (twice(blocks(plane), dct) / steps).round() * steps
+        return twice(coded, dct.T).transpose(3, 4).flatten(4, 5).flatten(2, 3)
 
     ycc = mix(255 * x, TO_YCC).round()
     luma, chroma = ycc[:, :1] - 128, ycc[:, 1:]
@@ -164,7 +171,7 @@ def jpeg(x, quality, subsample):
 
 def core(x, threshold):
     """Noise reduction by coring: fine detail well below the threshold goes, detail well above stays."""
-    smooth = blur(x, gaussian(1.2, 3))
+    smooth = soften(x, 1.2, 3)
     detail = x - smooth
     return smooth + detail ** 3 / (detail ** 2 + threshold ** 2)
 
@@ -193,8 +200,8 @@ def photograph(x, generator):
     # Development, the same for both
     inverse = torch.linalg.inv(matrix)
     smooths, threshold = random.chance(0.4), 0.06 * random.uniform() ** 2 + 1e-3
-    softens, soft = random.chance(0.7), gaussian(0.5 + 0.15 * random.once(6), 4)
-    mutes, spread = random.chance(0.4), gaussian(1. + random.once(3), 6)
+    softens, softness = random.chance(0.7), 0.5 + 0.15 * random.once(6)
+    mutes, spread = random.chance(0.4), 1 + random.once(3)
     sharpens, strength = random.chance(0.5), random.uniform(0, 1.2)
     side = x.shape[2] - 16 * random.once(x.shape[2] // 32 + 1) * (random.once(3) == 0)
 
@@ -202,10 +209,10 @@ def photograph(x, generator):
         y = mix(demosaic(raw, method) * gains / exposure, inverse).clamp(0, 1)
         y = srgb_encode(torch.where(tone, 3 * y ** 2 - 2 * y ** 3, y))
         y = torch.where(smooths, core(y, threshold), y)
-        y = torch.where(softens, blur(y, soft), y)
+        y = torch.where(softens, soften(y, softness, 4), y)
         luma = mix(y, TO_YCC[:1].expand(3, 3))
-        y = torch.where(mutes, luma + blur(y - luma, spread), y)
-        y = torch.where(sharpens, y + strength * (luma - blur(luma, gaussian(1., 3))), y)
+        y = torch.where(mutes, luma + soften(y - luma, spread, 6), y)
+        y = torch.where(sharpens, y + strength * (luma - soften(luma, 1, 3)), y)
         if side != x.shape[2]:
             y = functional.interpolate(y, (side, side), mode='bicubic', antialias=True)
         return y.clamp(0, 1)

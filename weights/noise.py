@@ -34,6 +34,7 @@ def levels(x, generator):
 KNOTS = 9                  # of the level over brightness, evenly spaced from black to white
 OCTAVES = 3                # pixels, means of 2x2, means of 4x4
 GRAIN = 2 * OCTAVES
+LEAST = 0.1 / 255          # level; a crop may have no noise at all, in deep shadow
 
 
 def brightness(y):
@@ -63,7 +64,7 @@ def level_of(n, y):
     bend = (bend[1:] - bend[:-1]).T @ (bend[1:] - bend[:-1])
     normal = weights.mT @ weights + n[0, 0].numel() * (0.002 * torch.eye(KNOTS, device=y.device) + 0.01 * bend)
     curve = torch.linalg.solve(normal, weights.mT @ (square - mean)) + mean
-    return level_at(curve.maximum(0.05 * mean).squeeze(3), y)
+    return level_at(curve.maximum(0.05 * mean + LEAST ** 2).squeeze(3), y)
 
 
 def grain_of(n, level):

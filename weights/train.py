@@ -31,7 +31,9 @@ from grow import grow
 from muon import Muon
 from photos import Photos, with_grain
 
-JITTER = 0.1                        # relative error of what the network is told of a camera's noise
+# Errors of what the network is told of a camera's noise, of logarithms. The estimator's are such on photos that JPEG has left
+# recognisable noise in; flat places, where it measures, have a little less noise than the rest.
+LEVEL_BIAS, LEVEL_ERROR, GRAIN_ERROR = -0.1, 0.4, 0.2
 GREY = 8                            # one crop in so many is a grey photo
 CHECKPOINT_SECONDS = 120
 WARM_UP = 200                       # steps
@@ -90,11 +92,18 @@ def camera_losses(net, x, generator):
     target, y = photograph(x, generator)
     level = noise.level_of(y - target, y)
     grain = noise.grain_of(y - target, level)
-    wrong = lambda shape: JITTER * torch.randn(shape, generator=generator, device=x.device)
-    level = level * wrong((len(x), 3, 1, 1)).exp()
-    mean, g = net(y, noise.planes(level, (1 + grain) * wrong(grain.shape).exp() - 1))
+    normal = lambda *shape: torch.randn(shape, generator=generator, device=x.device)
+    level = level * (LEVEL_BIAS + LEVEL_ERROR * normal(len(x), 1, 1, 1) + 0.1 * normal(len(x), 3, 1, 1)).exp()
+    grain = (1 + grain) * (GRAIN_ERROR * normal(*grain.shape)).exp() - 1
+    mean, g = net(y, noise.planes(level, grain))
     first, second, zms = colour_losses(target, mean, g, level)
     return first.mean(), second.mean(), zms
+
+
+def fastest(device):
+    """The precision for the inner layers: bfloat16 where the device has instructions for it, else it is slower."""
+    has_bfloat16 = device == 'cuda' or torch.cpu._is_avx512_bf16_supported()
+    return torch.bfloat16 if has_bfloat16 else torch.float32
 
 
 @torch.no_grad()
@@ -133,13 +142,16 @@ def main():
     shape = {'widths': arguments.widths, 'blocks': arguments.blocks,
              'noise_planes': 3 + noise.GRAIN * arguments.camera}
     net = grow(model.load(arguments.start), **shape) if arguments.start else model.ScoreNet(**shape)
-    net = net.to(device, memory_format=torch.channels_last)
-    # bfloat16 drowns noise below about 3 levels, so the layers that touch y and the residual stay in float32.
-    net.trunk = torch.autocast(device, dtype=torch.bfloat16)(net.trunk)
+    net = net.to(device)
+    dtype = fastest(device)
+    if dtype == torch.bfloat16:
+        # It drowns noise below about 3 levels, so the layers that touch y and the residual stay in float32.
+        net.to(memory_format=torch.channels_last)
+        net.trunk = torch.autocast(device, dtype=dtype)(net.trunk)
     ema = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     kernels = {name: p for name, p in net.named_parameters() if p.dim() == 4 and name.split('.')[0] in TRUNK}
     others = [p for name, p in net.named_parameters() if name not in kernels]
-    optimisers = [torch.optim.AdamW(others, lr=0, weight_decay=1e-5, betas=(0.9, 0.99)), Muon(kernels.values(), lr=0)]
+    optimisers = [torch.optim.AdamW(others, lr=0, weight_decay=1e-5, betas=(0.9, 0.99)), Muon(kernels.values(), lr=0, dtype=dtype)]
     step, elapsed = 0, 0.0
 
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -184,10 +196,11 @@ def main():
         for optimiser in optimisers:
             for group in optimiser.param_groups:
                 group['lr'] = rate
-        x = with_grain(photos.crops(arguments.batch, arguments.crop, generator), generator)
+        x = photos.crops(arguments.batch, arguments.crop, generator)
         if arguments.camera and step % 2:
-            first, second, zms = camera_losses(run, x.clamp(0, 1), generator)
+            first, second, zms = camera_losses(run, x, generator)
         else:
+            x = with_grain(x, generator)
             if not arguments.compile and rng.integers(4) == 0:   # as at inference: sides are seldom multiples of 16
                 h, w = rng.integers(arguments.crop - net.multiple + 1, arguments.crop + 1, 2)
                 x = x[..., :h, :w]

@@ -1,0 +1,254 @@
+/* The self-check against the actual error, and the noise that it draws.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#include <math.h>
+#include <string.h>
+
+#include "noise.h"
+#include "scene.h"
+
+/* ---- Drawn noise ------------------------------------------------------------------------------------------ */
+
+/* Root mean square of the means over side x side pixels, times side, of a sum of channels. */
+static double
+octave (const float *noise, int size, int channels, const double *weights, int side)
+{
+  double sum = 0;
+
+  for (int y = 0; y < size; y += side)
+    for (int x = 0; x < size; x += side)
+      {
+        double total = 0;
+
+        for (int k = 0; k < side * side; k++)
+          for (int c = 0; c < channels; c++)
+            total += weights[c] * noise[((gsize) (y + k / side) * size + x + k % side) * channels + c];
+        sum += total * total;
+      }
+  return sqrt (sum) / size;
+}
+
+static void
+test_drawn (void)
+{
+  static const float grains[][2 * GW_OCTAVES] = { { 0 },
+                                                  { 0.4f, 1.2f, 1.8f, -0.2f, 0.4f, 1.4f },
+                                                  { -0.2f, 0.4f, 1, 0.1f, 0.9f, 2 },
+                                                  { 0, 0.5f, 0.75f, 0, 0, 0 } };
+  const double luma[] = { sqrt (1 / 3.), sqrt (1 / 3.), sqrt (1 / 3.) };
+  const double chroma[] = { sqrt (0.5), -sqrt (0.5), 0 }, grey[] = { 1 };
+  const int size = 256;
+
+  for (guint g = 0; g < G_N_ELEMENTS (grains); g++)
+    for (int channels = 1; channels <= 3; channels += 2)
+      {
+        g_autoptr (GRand) rand = g_rand_new_with_seed (g);
+        GwNoise noise = gw_noise_white (1);
+        g_autofree float *drawn = NULL;
+
+        memcpy (noise.grain, grains[g], sizeof (noise.grain));
+        drawn = gw_noise_draw (&noise, size, size, channels, rand);
+        for (int k = 0; k < (channels == 1 ? GW_OCTAVES : 2 * GW_OCTAVES); k++)
+          {
+            const double found = octave (drawn, size, channels,
+                                         channels == 1    ? grey
+                                         : k < GW_OCTAVES ? luma
+                                                          : chroma,
+                                         1 << k % GW_OCTAVES);
+
+            g_test_message ("grain %d: asked %.2f, drawn %.2f", k, grains[g][k], found - 1);
+            g_assert_cmpfloat (fabs (found / (1 + grains[g][k]) - 1), <, 0.08);
+          }
+      }
+}
+
+/* ---- The check -------------------------------------------------------------------------------------------- */
+
+enum
+{
+  SIDE = 128 /* all of it is looked at */
+};
+
+static GwModel *
+load (void)
+{
+  g_autofree char *path = weights_path ("fast.safetensors");
+  g_autoptr (GError) error = NULL;
+  GwModel *model = gw_model_load (path, &error);
+
+  g_assert_no_error (error);
+
+  return model;
+}
+
+static double
+mean_square (const Image *image, const Image *other)
+{
+  const int n = image->width * image->height * image->channels;
+  double sum = 0;
+
+  for (int i = 0; i < n; i++)
+    sum += (image->values[i] - other->values[i]) * (image->values[i] - other->values[i]);
+
+  return sum / n;
+}
+
+/* The actual squared error over the predicted variance. */
+static double
+actual_ratio (const GwModel *model, const Image *clean, const Image *noisy, const GwNoise *assumed)
+{
+  const int channels = clean->channels;
+  g_auto (Result) result = { 0 };
+  g_autoptr (GError) error = NULL;
+  double variance = 0;
+
+  g_assert_true (image_posterior (model, noisy, assumed, NULL, &result, &error));
+  for (int i = 0; i < SIDE * SIDE; i++)
+    for (int c = 0; c < channels; c++)
+      variance += channels == 1 ? result.covariance->values[i]
+                                : result.covariance->values[6 * i + (const int[]) { 0, 3, 5 }[c]];
+
+  return mean_square (result.mean, clean) / (variance / (SIDE * SIDE * channels));
+}
+
+static GwSelfCheck
+check (const GwModel *model, const Image *image, const GwNoise *assumed, const GwNoise *measured)
+{
+  const GwPhoto photo = { image->width, image->height, image->channels, image_read, (gpointer) image };
+  g_autoptr (GError) error = NULL;
+  GwSelfCheck result;
+
+  g_assert_true (gw_self_check (model, &photo, assumed, measured, NULL, &result, &error));
+  g_assert_no_error (error);
+
+  return result;
+}
+
+/* White noise of level 12, taken for less or more. */
+static void
+test_level (void)
+{
+  static const double wrong[] = { 0.3, 0.5, 0.7, 1, 1.5, 2.5 };
+  const SceneNoise none = { 0 }, kind = { .base = { 12, 12, 12 } };
+  const GwNoise truth = gw_noise_white (12 / 255.);
+  g_autoptr (GwModel) model = load ();
+
+  for (int channels = 1; channels <= 3; channels += 2)
+    for (guint i = 0; i < G_N_ELEMENTS (wrong); i++)
+      {
+        g_autoptr (Image) clean = scene_new (SIDE, SIDE, channels, &none, FALSE, 1);
+        g_autoptr (Image) noisy = scene_new (SIDE, SIDE, channels, &kind, FALSE, 1);
+        const GwNoise assumed = gw_noise_white (wrong[i] * 12 / 255);
+        const GwSelfCheck found = check (model, noisy, &assumed, &truth);
+        const double actual = actual_ratio (model, clean, noisy, &assumed);
+
+        g_test_message ("assumed %.1f times the noise: error %.2f times the predicted, self-check %.2f",
+                        wrong[i], actual, found.error_ratio);
+        g_assert_cmpfloat (fabs (found.level_ratio * wrong[i] - 1), <, 1e-3);
+        g_assert_cmpint (found.fit, ==,
+                         wrong[i] < 1    ? GW_FIT_STRONGER
+                         : wrong[i] == 1 ? GW_FIT_AGREES
+                                         : GW_FIT_WEAKER);
+        if (wrong[i] == 1)
+          g_assert_cmpfloat (found.error_ratio, ==, 1);
+        else
+          g_assert_cmpfloat (fabs (found.error_ratio - actual), <, 0.25 + 0.05 * actual);
+      }
+}
+
+/* Noise that its neighbours share, taken for white: the model takes it for detail. */
+static void
+test_grain (void)
+{
+  const SceneNoise none = { 0 }, kind = { .base = { 12, 12, 12 }, .blurred = TRUE };
+  g_autoptr (Image) clean = scene_new (SIDE, SIDE, 3, &none, FALSE, 2);
+  g_autoptr (Image) noisy = scene_new (SIDE, SIDE, 3, &kind, FALSE, 2);
+  const GwNoise assumed = gw_noise_white (12 / 255.);
+  const float grain[] = { 0, 0.5f, 0.75f, 0, 0.5f, 0.75f };
+  g_autoptr (GwModel) model = load ();
+  GwNoise truth = assumed;
+  GwSelfCheck found;
+  double actual;
+
+  memcpy (truth.grain, grain, sizeof (grain));
+  found = check (model, noisy, &assumed, &truth);
+  actual = actual_ratio (model, clean, noisy, &assumed);
+  g_test_message ("error %.2f times the predicted, self-check %.2f", actual, found.error_ratio);
+  g_assert_cmpint (found.fit, ==, GW_FIT_COARSER);
+  g_assert_cmpfloat (fabs (log (found.error_ratio / actual)), <, 0.3);
+}
+
+/* Holes and burnt out areas are left out; without noise there is no verdict. */
+static void
+test_nothing (void)
+{
+  const SceneNoise kind = { .base = { 12, 12, 12 } };
+  const GwNoise truth = gw_noise_white (12 / 255.), none = gw_noise_white (0);
+  g_autoptr (Image) noisy = scene_new (SIDE, SIDE, 3, &kind, FALSE, 3);
+  g_autoptr (GwModel) model = load ();
+  GwSelfCheck found;
+
+  for (int i = 0; i < SIDE * SIDE; i++)
+    noisy->values[i] = i % 2 ? NAN : 1;
+  found = check (model, noisy, &truth, &truth);
+  g_assert_cmpint (found.fit, ==, GW_FIT_AGREES);
+  g_assert_cmpfloat (found.error_ratio, ==, 1);
+
+  g_assert_cmpint (check (model, noisy, &none, &truth).fit, ==, GW_FIT_UNKNOWN);
+  g_assert_cmpint (check (model, noisy, &truth, &none).fit, ==, GW_FIT_UNKNOWN);
+  for (int i = 0; i < SIDE * SIDE * 3; i++)
+    noisy->values[i] = NAN;
+  g_assert_cmpint (check (model, noisy, &truth, &truth).fit, ==, GW_FIT_UNKNOWN);
+}
+
+static void
+test_misfit_widens (void)
+{
+  g_autoptr (GwModel) model = load ();
+  g_autoptr (Image) photo = image_random (40, 30, 3, 0, 1, 4);
+  GwNoise noise = gw_noise_white (0.1);
+  g_auto (Result) narrow = { 0 };
+  g_auto (Result) wide = { 0 };
+
+  g_assert_true (image_posterior (model, photo, &noise, NULL, &narrow, NULL));
+  noise.misfit = 3;
+  g_assert_true (image_posterior (model, photo, &noise, NULL, &wide, NULL));
+  g_assert_cmpfloat (image_difference (narrow.mean, wide.mean), ==, 0);
+  for (int i = 0; i < 40 * 30 * 6; i++)
+    g_assert_cmpfloat (wide.covariance->values[i], ==, 4 * narrow.covariance->values[i]);
+}
+
+/* One number for a curve: of a photo half black, half white. */
+static void
+test_mean_level (void)
+{
+  g_autoptr (Image) image = image_new (100, 100, 1);
+  const GwPhoto photo = { 100, 100, 1, image_read, image };
+  GwNoise noise = gw_noise_white (0);
+  double level;
+
+  noise.level[0][0] = 0.3f;
+  noise.level[0][GW_KNOTS - 1] = 0.4f;
+  for (int i = 50 * 100; i < 100 * 100; i++)
+    image->values[i] = 1;
+  g_assert_true (gw_noise_mean_level (&photo, &noise, &level, NULL));
+  g_assert_cmpfloat (fabs (level - sqrt ((0.09 + 0.16) / 2)), <, 1e-6);
+  image->values[0] = NAN; /* a hole changes nothing */
+  g_assert_true (gw_noise_mean_level (&photo, &noise, &level, NULL));
+  g_assert_cmpfloat (fabs (level - sqrt ((0.09 + 0.16) / 2)), <, 1e-4);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/self-check/drawn", test_drawn);
+  g_test_add_func ("/self-check/level", test_level);
+  g_test_add_func ("/self-check/grain", test_grain);
+  g_test_add_func ("/self-check/nothing", test_nothing);
+  g_test_add_func ("/self-check/misfit-widens", test_misfit_widens);
+  g_test_add_func ("/self-check/mean-level", test_mean_level);
+
+  return g_test_run ();
+}
