@@ -159,7 +159,7 @@ build_score_net (Builder *builder, const int *widths, int n_widths, int blocks)
   const int deepest = n_widths - 1;
   const int hidden = MIN (widths[0], 32);
   int skips[MAX_STAGES];
-  const int inputs = (2 * GW_PLANES + model->grain) * cells;
+  const int inputs = 2 * GW_PLANES * cells + model->grain;
   int x, input, features;
 
   input = gw_network_add (&model->network,

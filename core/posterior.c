@@ -147,13 +147,14 @@ fill_input_row (Job *job, int y, const float *photo, const float *level)
   const int cells = shuffle * shuffle;
   const int channels = job->photo->channels;
   const int out = gw_network_get (&job->model->network, 0)->out;
-  float *input = gw_pass_row (job->pass, 0, y / shuffle) + y % shuffle * shuffle;
+  float *input = gw_pass_row (job->pass, 0, y / shuffle);
 
   for (int x = 0; x < job->padded_width; x++)
     {
       const int source = mirror (x, job->photo->width) * channels;
-      float *cell = input + x / shuffle * out + x % shuffle;
-
+      const int pixel = y % shuffle * shuffle + x % shuffle;
+      float *cell = input + x / shuffle * out;
+      float *grain = cell + 2 * GW_PLANES * cells;
       float told = 0;
 
       for (int p = 0; p < GW_PLANES; p++)
@@ -161,12 +162,12 @@ fill_input_row (Job *job, int y, const float *photo, const float *level)
           const int c = channels == 1 ? 0 : p;
           const float sd = MAX (level[source + c], GW_LEVEL_FLOOR) * (channels == 1 ? SQRT3 : 1);
 
-          cell[p * cells] = photo[source + c];
-          cell[(GW_PLANES + p) * cells] = sd;
+          cell[p * cells + pixel] = photo[source + c];
+          cell[(GW_PLANES + p) * cells + pixel] = sd;
           told += sd / GW_PLANES;
         }
-      for (int k = 0; k < job->model->grain; k++)
-        cell[(2 * GW_PLANES + k) * cells] = told * job->noise->grain[k];
+      for (int k = 0; k < job->model->grain; k++) /* the mean over the cell */
+        grain[k] = (pixel == 0 ? 0 : grain[k]) + told / cells * job->noise->grain[k];
     }
 }
 

@@ -30,7 +30,7 @@ class ScoreNet(nn.Module):
     """(y, noise) -> (posterior mean D, covariance parameters g).
 
     y: (B,3,H,W) encoded R'G'B', white = 1. noise: (B,noise_planes,H,W), first the noise sd of every pixel and channel,
-    same unit, then, in networks that know correlated noise, its grain (noise.planes).
+    same unit, then, in networks that know correlated noise, its grain (noise.planes); without it the noise is white.
     H and W must be multiples of `multiple`.
     g: (B,6,H,W): g[0:3] the log-variance ratios of the Cholesky diagonal, g[3:6] = l10, l20, l21; see `cholesky`.
     """
@@ -44,7 +44,7 @@ class ScoreNet(nn.Module):
         self.multiple = shuffle * 2 ** (len(widths) - 1)
         self.un = nn.PixelUnshuffle(shuffle)
         self.ps = nn.PixelShuffle(shuffle)
-        self.head = nn.Conv2d((3 + noise_planes) * s2, w0, 3, padding=1, bias=False)
+        self.head = nn.Conv2d(6 * s2 + noise_planes - 3, w0, 3, padding=1, bias=False)
         pairs = list(zip(widths[:-1], widths[1:]))
         self.d = nn.ModuleList(stage(a) for a, _ in pairs)
         self.dn = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2, bias=False) for a, b in pairs)
@@ -71,7 +71,10 @@ class ScoreNet(nn.Module):
         return x
 
     def forward(self, y, noise):
-        x = self.trunk(self.head(self.un(torch.cat([y, noise], 1)))).float()
+        if noise.shape[1] < self.noise_planes:
+            noise = functional.pad(noise, (0, 0, 0, 0, 0, self.noise_planes - noise.shape[1]))
+        grain = functional.avg_pool2d(noise[:, 3:], self.shuffle)
+        x = self.trunk(self.head(torch.cat([self.un(torch.cat([y, noise[:, :3]], 1)), grain], 1))).float()
         mean = y - self.ps(self.tail(x))
         f = 0.1 * x + 0.9 * x.detach()            # the covariance head barely steers the trunk
         local = functional.avg_pool2d(noise[:, :3], self.shuffle).mean(1, keepdim=True)

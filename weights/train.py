@@ -31,9 +31,7 @@ from grow import grow
 from muon import Muon
 from photos import Photos, with_grain
 
-# Errors of what the network is told of a camera's noise, of logarithms. The estimator's are such on photos that JPEG has left
-# recognisable noise in; flat places, where it measures, have a little less noise than the rest.
-LEVEL_BIAS, LEVEL_ERROR, GRAIN_ERROR = -0.1, 0.4, 0.2
+GRAIN_ERROR = 0.2                   # of what the network is told of a camera's noise, as --level-error
 GREY = 8                            # one crop in so many is a grey photo
 CHECKPOINT_SECONDS = 120
 WARM_UP = 200                       # steps
@@ -74,26 +72,26 @@ def white_losses(net, x, level):
     x, level = x[n:], level[n:]
     y = torch.cat([y_grey, x + level * torch.randn_like(x)])
     h, w = x.shape[2:]
-    inputs = noise.planes(torch.cat([told, level]), y.new_zeros(len(y), net.noise_planes - 3))
-    mean, g = (t[..., :h, :w] for t in net(model.pad(y, net.multiple), model.pad(inputs, net.multiple)))
+    told = torch.cat([told, level])
+    mean, g = (t[..., :h, :w] for t in net(model.pad(y, net.multiple), model.pad(told, net.multiple)))
     first, second, zms = colour_losses(x, mean[n:], g[n:], level)
 
     r = grey - mean[:n].mean(1, keepdim=True)
-    v = model.grey_variance(g[:n], told)
+    v = model.grey_variance(g[:n], told[:n])
     ratio = v / grey_level ** 2
     first_grey = (r.square() * importance(grey_level)).sum(1)
     second_grey = weighted(0.5 * (r.detach() ** 2 / v + ratio.log()).squeeze(1), ratio)
     return torch.cat([first_grey, first]).mean(), torch.cat([second_grey, second]).mean(), zms
 
 
-def camera_losses(net, x, generator):
-    """The same for clean crops x photographed by random cameras. The network is told the noise's level and grain a
-    little wrong, as an estimate from one photo is, so that its variance allows for that."""
+def camera_losses(net, x, level_error, generator):
+    """The same for clean crops x photographed by random cameras. The network is told the noise's level and grain
+    wrong, as an estimate from one photo is (level_error: sd of its logarithm), so that its variance allows for that."""
     target, y = photograph(x, generator)
     level = noise.level_of(y - target, y)
     grain = noise.grain_of(y - target, level)
     normal = lambda *shape: torch.randn(shape, generator=generator, device=x.device)
-    level = level * (LEVEL_BIAS + LEVEL_ERROR * normal(len(x), 1, 1, 1) + 0.1 * normal(len(x), 3, 1, 1)).exp()
+    level = level * (level_error * (normal(len(x), 1, 1, 1) + 0.3 * normal(len(x), 3, 1, 1))).exp()
     grain = (1 + grain) * (GRAIN_ERROR * normal(*grain.shape)).exp() - 1
     mean, g = net(y, noise.planes(level, grain))
     first, second, zms = colour_losses(target, mean, g, level)
@@ -110,11 +108,10 @@ def fastest(device):
 def validate(net, x):
     """-> PSNR at every validation level, averaged over crops, and ZMS over all. The same noise every time."""
     generator, psnr, zms = torch.Generator(x.device).manual_seed(0), [], []
-    white = x.new_zeros(len(x), net.noise_planes - 3)
     for sigma in VALIDATION_LEVELS:
         level = torch.full_like(x, sigma / 255)
         y = x + level * torch.randn(x.shape, generator=generator, device=x.device)
-        mean, g = (torch.cat(parts) for parts in zip(*map(net, y.split(8), noise.planes(level, white).split(8))))
+        mean, g = (torch.cat(parts) for parts in zip(*map(net, y.split(8), level.split(8))))
         error = (mean - x).square()
         psnr.append(-10 * error.mean((1, 2, 3)).log10().mean().item())
         zms.append((error / model.variance(g, level)).mean().item())
@@ -134,6 +131,8 @@ def main():
     parser.add_argument('--widths', type=int, nargs='+', required=True, help='channels at every scale')
     parser.add_argument('--blocks', type=int, required=True, help='residual blocks at every scale')
     parser.add_argument('--camera', action='store_true', help='every other step noise of cameras, told by its grain')
+    parser.add_argument('--level-error', type=float, default=0.2, help='error of the level told of cameras\' noise, sd '
+                        'of its logarithm (default 0.2); 0.4 for a model that is to estimate the level')
     parser.add_argument('--compile', action='store_true', help='compile the network: minutes first, then faster (GPU)')
     arguments = parser.parse_args()
 
@@ -198,7 +197,7 @@ def main():
                 group['lr'] = rate
         x = photos.crops(arguments.batch, arguments.crop, generator)
         if arguments.camera and step % 2:
-            first, second, zms = camera_losses(run, x, generator)
+            first, second, zms = camera_losses(run, x, arguments.level_error, generator)
         else:
             x = with_grain(x, generator)
             if not arguments.compile and rng.integers(4) == 0:   # as at inference: sides are seldom multiples of 16
