@@ -9,6 +9,7 @@
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 #include <math.h>
+#include <string.h>
 #include <glib/gi18n-lib.h>
 
 #include "noise.h"
@@ -21,6 +22,8 @@
 #define GRAIN (2 * GW_OCTAVES)
 #define CLIPPED 0.02f /* share of a block's pixels above which it is not used */
 #define FEWEST 8      /* blocks of a band worth measuring */
+#define ENOUGH \
+  0.05f /* share of the blocks, not clipped in any channel, with which the others are not needed */
 #define FINE \
   0.3f /* share of the finest detail above which noise is taken for white; cameras leave 0.2 at most */
 #define ALIKE 0.2f /* difference between luma and chroma that is taken for none in white noise */
@@ -116,59 +119,83 @@ diagonal_energy (float values[BLOCK][BLOCK])
   return sum / (BLOCK * BLOCK / 4);
 }
 
-/* Measures the block at @pixels.  Returns %FALSE if too much of it is clipped. */
-static gboolean
-measure_block (const float *pixels, gsize stride, int channels, Block *block)
+/* Which channels of the block at @pixels are not clipped. */
+static int
+find_valid (const float *pixels, gsize stride, int channels, gboolean valid[3])
 {
-  float values[4][BLOCK][BLOCK]; /* the channels, then luma */
-  int clipped = 0;
-
-  *block = (Block) { 0 };
-  for (int y = 0; y < BLOCK; y++)
-    for (int x = 0; x < BLOCK; x++)
-      {
-        const float *pixel = pixels + y * stride + x * channels;
-        gboolean lost = FALSE;
-
-        for (int c = 0; c < channels; c++)
-          {
-            lost |= gw_is_clipped (pixel[c]);
-            values[c][y][x] = pixel[c];
-          }
-        clipped += lost;
-      }
-  if (clipped > CLIPPED * BLOCK * BLOCK)
-    return FALSE;
+  int n = 0;
 
   for (int c = 0; c < channels; c++)
     {
-      block->brightness += remove_plane (values[c]) / channels;
-      block->channel[c] = octave_energy (values[c], 1) * values_in[0] / freedom[0];
-      block->variance += block->channel[c] / channels;
+      int clipped = 0;
+
+      for (int i = 0; i < BLOCK * BLOCK; i++)
+        clipped += gw_is_clipped (pixels[i / BLOCK * stride + i % BLOCK * channels + c]);
+      valid[c] = clipped <= CLIPPED * BLOCK * BLOCK;
+      n += valid[c];
     }
-  if (!isfinite (block->variance))
+  return n;
+}
+
+/* Measures the block at @pixels.  Returns %FALSE if fewer than @fewest channels of it are left by clipping. What is not known
+ * of the others, or of colour where there is none, is taken to be as what is known. */
+static gboolean
+measure_block (const float *pixels, gsize stride, int channels, int fewest, Block *block)
+{
+  float values[4][BLOCK][BLOCK]; /* the channels, then luma */
+  gboolean valid[3];
+  const int n = find_valid (pixels, stride, channels, valid);
+
+  if (n < fewest)
     return FALSE;
 
-  for (int y = 0; y < BLOCK; y++)
-    for (int x = 0; x < BLOCK; x++)
-      {
-        float luma = 0;
-
-        for (int c = 0; c < channels; c++)
-          luma += values[c][y][x] / channels;
-        values[3][y][x] = luma;
-        for (int c = 0; c < channels; c++)
-          values[c][y][x] -= luma;
-      }
-  for (int k = 0; k < GW_OCTAVES; k++)
+  *block = (Block) { 0 };
+  for (int c = 0; c < channels; c++)
     {
-      block->octave[k] = channels * octave_energy (values[3], 1 << k) * values_in[k] / freedom[k];
-      for (int c = 0; c < 3 && channels == 3; c++)
-        block->octave[GW_OCTAVES + k] += 0.5f * octave_energy (values[c], 1 << k) * values_in[k] / freedom[k];
+      for (int i = 0; i < BLOCK * BLOCK; i++)
+        values[c][i / BLOCK][i % BLOCK] = pixels[i / BLOCK * stride + i % BLOCK * channels + c];
+      block->brightness += remove_plane (values[c]) / channels;
+      block->channel[c] = octave_energy (values[c], 1) * values_in[0] / freedom[0];
+      if (valid[c])
+        block->variance += block->channel[c] / n;
     }
-  block->finest[0] = channels * diagonal_energy (values[3]);
-  for (int c = 0; c < 3 && channels == 3; c++)
-    block->finest[1] += 0.5f * diagonal_energy (values[c]);
+  if (!isfinite (block->variance) || !isfinite (block->brightness))
+    return FALSE;
+
+  memset (values[3], 0, sizeof (values[3]));
+  for (int i = 0; i < BLOCK * BLOCK; i++)
+    {
+      float *luma = &values[3][i / BLOCK][i % BLOCK];
+
+      for (int c = 0; c < channels; c++)
+        if (valid[c])
+          *luma += values[c][i / BLOCK][i % BLOCK] / n;
+      for (int c = 0; c < channels; c++)
+        values[c][i / BLOCK][i % BLOCK] -= *luma;
+    }
+  for (int k = 0; k <= GW_OCTAVES; k++)
+    {
+      float luma = n * (k < GW_OCTAVES ? octave_energy (values[3], 1 << k) : diagonal_energy (values[3]));
+      float chroma = n == 1 ? luma : 0;
+
+      for (int c = 0; c < channels && n > 1; c++)
+        if (valid[c])
+          chroma
+              += (k < GW_OCTAVES ? octave_energy (values[c], 1 << k) : diagonal_energy (values[c])) / (n - 1);
+      if (k < GW_OCTAVES)
+        {
+          block->octave[k] = luma * values_in[k] / freedom[k];
+          block->octave[GW_OCTAVES + k] = chroma * values_in[k] / freedom[k];
+        }
+      else
+        {
+          block->finest[0] = luma;
+          block->finest[1] = chroma;
+        }
+    }
+  for (int c = 0; c < channels; c++)
+    if (!valid[c])
+      block->channel[c] = block->variance;
 
   return TRUE;
 }
@@ -197,8 +224,9 @@ add_block (Blocks *blocks, const Block *block)
     cell->finest[k] += safe_log (block->finest[k]) - logarithm;
 }
 
+/* Takes blocks in which at least @fewest channels are not clipped. */
 static gboolean
-read_blocks (const GwPhoto *photo, Blocks *blocks, GCancellable *cancellable, GError **error)
+read_blocks (const GwPhoto *photo, int fewest, Blocks *blocks, GCancellable *cancellable, GError **error)
 {
   const gsize stride = (gsize) photo->width * photo->channels;
   g_autofree float *rows = g_try_new (float, BLOCK *stride);
@@ -218,7 +246,7 @@ read_blocks (const GwPhoto *photo, Blocks *blocks, GCancellable *cancellable, GE
         {
           Block block;
 
-          if (measure_block (rows + x * photo->channels, stride, photo->channels, &block))
+          if (measure_block (rows + x * photo->channels, stride, photo->channels, fewest, &block))
             add_block (blocks, &block);
         }
     }
@@ -450,11 +478,15 @@ gw_noise_estimate (const GwPhoto *photo, GwNoise *noise, GCancellable *cancellab
       = { .channels = photo->channels, .cells = (Cell (*)[VARIANCES]) cells, .likelihoods = likelihoods };
   Band band;
   Typical typical;
+  const float whole = (float) (photo->width / BLOCK) * (photo->height / BLOCK);
   gboolean white;
   float fine;
 
   *noise = gw_noise_white (0);
-  if (!read_blocks (photo, &blocks, cancellable, error))
+  /* In a photo of yellow flowers all blue may be clipped.  (The few blocks taken before then count twice.) */
+  if (!read_blocks (photo, photo->channels, &blocks, cancellable, error)
+      || (blocks.blocks < MAX (FEWEST, ENOUGH * whole) && photo->channels > 1
+          && !read_blocks (photo, 1, &blocks, cancellable, error)))
     return FALSE;
   if (blocks.blocks == 0)
     return TRUE;
