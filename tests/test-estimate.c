@@ -129,6 +129,27 @@ test_clipped (void)
   check_level (&noise, 3, &kind, 0.1);
 }
 
+/* A yellow flower: no block has all channels, and what can be seen in the others tells. */
+static void
+test_clipped_channels (void)
+{
+  static const double none[2 * GW_OCTAVES] = { 0 };
+  const SceneNoise kind = { .base = { 10, 10, 10 } };
+
+  for (int left = 1; left <= 2; left++)
+    {
+      g_autoptr (Image) image = scene_new (400, 300, 3, &kind, TRUE, 7);
+      GwNoise noise;
+
+      for (int i = 0; i < 400 * 300; i++)
+        for (int c = left; c < 3; c++)
+          image->values[3 * i + c] = 0;
+      noise = estimate (image);
+      check_level (&noise, 3, &kind, 0.1);
+      check_grain (&noise, none, 0.12);
+    }
+}
+
 /* Nothing to measure is no noise, not a crash. */
 static void
 test_nothing (void)
@@ -239,6 +260,7 @@ main (int argc, char **argv)
   g_test_add_func ("/estimate/follows-brightness", test_follows_brightness);
   g_test_add_func ("/estimate/grain", test_grain);
   g_test_add_func ("/estimate/clipped", test_clipped);
+  g_test_add_func ("/estimate/clipped-channels", test_clipped_channels);
   g_test_add_func ("/estimate/nothing", test_nothing);
 
   g_test_add_func ("/estimate/refined", test_refined);

@@ -176,9 +176,11 @@ def core(x, threshold):
     return smooth + detail ** 3 / (detail ** 2 + threshold ** 2)
 
 
-def photograph(x, generator):
+def photograph(x, generator, shot=None, method=None, quality=None):
     """x: clean square photos (B,3,H,H), encoded 0-1, sides multiples of 32. -> target, y: what a camera would make of
-    the scene without noise, and with it, half to all their size. The difference is the noise, including JPEG's."""
+    the scene without noise, and with it, half to all their size. The difference is the noise, including JPEG's.
+    What is not given is drawn: shot, the variance of the shot noise at white, which follows ISO; method of demosaicing,
+    see `demosaic`; JPEG quality."""
     random = Random(len(x), generator)
     # Back to the sensor
     tone = random.chance(0.5)
@@ -190,12 +192,12 @@ def photograph(x, generator):
     sensor = (exposure * mix(linear, matrix) / gains).clamp(0, 1)
 
     # Noise: shot and read noise as on the sensors of Brooks et al., and a little banding
-    shot = 2e-5 * 300 ** random.uniform()
+    shot = 2e-5 * 300 ** random.uniform() if shot is None else random.uniform(shot, shot)
     read = (2.18 * shot.log() + 1.2 + 0.3 * random.normal(shot.shape)).exp()
     noisy = sensor + (shot * sensor + read).sqrt() * random.normal(x.shape)
     banding = random.chance(0.2) * random.uniform(0, 0.4) * read.sqrt()
     noisy = noisy + banding * random.normal((len(x), 1, x.shape[2], 1))
-    method = random.once(3)
+    method = random.once(3) if method is None else method
 
     # Development, the same for both
     inverse = torch.linalg.inv(matrix)
@@ -218,5 +220,7 @@ def photograph(x, generator):
         return y.clamp(0, 1)
 
     target, y = develop(sensor), develop(noisy)
+    if quality is not None:
+        return target, jpeg(y, random.uniform(quality, quality), random.once(2) == 1)
     packed = jpeg(y, (60 + 40 * random.uniform()).round(), random.once(2) == 1)
     return target, torch.where(random.chance(0.7), packed, (255 * y).round() / 255)

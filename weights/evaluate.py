@@ -151,26 +151,33 @@ def draw_curves(figures, folder):
     plot.savefig(folder / 'sparsification.png', dpi=80, bbox_inches='tight')
 
 
-def draw_photos(files, sigmas, kind, denoise, target):
-    """A row for each photo: noisy, mean, predicted sd, error averaged over 5x5 pixels; the last two on one scale."""
+def draw_row(axes, x, y, mean, sd, title):
+    """Noisy, mean, predicted sd, error averaged over 5x5 pixels; the last two on one scale. Arrays (H,W,C)."""
+    square = torch.from_numpy(((mean - x) ** 2).mean(2))[None, None]
+    error = functional.avg_pool2d(square, 5, 1, 2, count_include_pad=False).sqrt()[0, 0].numpy()
+    sd = np.sqrt((sd ** 2).mean(2))
+    white = 255 * np.quantile(sd, 0.995)
+    for axis, picture, title in zip(axes, (y, mean, 255 * sd, 255 * error), (
+            title, 'posterior mean', f'predicted sd, 0 to {white:.1f} levels', 'RMS error, same scale')):
+        axis.imshow(picture if picture.ndim == 2 else picture.clip(0, 1).repeat(3 // picture.shape[2], 2),
+                    cmap='magma', vmin=0, vmax=white)
+        axis.set_title(title)
+        axis.axis('off')
+
+
+def sheet(rows):
+    """-> plot, axes (rows,4) for draw_row"""
     from matplotlib import pyplot
 
-    plot, axes = pyplot.subplots(len(files), 4, figsize=(20, 5.2 * len(files)), squeeze=False, layout='constrained')
+    return pyplot.subplots(rows, 4, figsize=(20, 5.2 * rows), squeeze=False, layout='constrained')
+
+
+def draw_photos(files, sigmas, kind, denoise, target):
+    plot, axes = sheet(len(files))
     for number, (file, row) in enumerate(zip(files, axes)):
         sigma = sigmas[number % len(sigmas)]
         x, y, level = noisy(file, sigma, kind)
-        mean, sd = denoise(y, level)
-        square = torch.from_numpy(((mean - x) ** 2).mean(2))[None, None]
-        error = functional.avg_pool2d(square, 5, 1, 2, count_include_pad=False).sqrt()[0, 0].numpy()
-        sd = np.sqrt((sd ** 2).mean(2))
-        white = 255 * np.quantile(sd, 0.995)
-        for axis, picture, title in zip(row, (y, mean, 255 * sd, 255 * error), (
-                f'noise {sigma:g} levels', 'posterior mean', f'predicted sd, 0 to {white:.1f} levels',
-                'RMS error, same scale')):
-            axis.imshow(picture if picture.ndim == 2 else picture.clip(0, 1).repeat(3 // picture.shape[2], 2),
-                        cmap='magma', vmin=0, vmax=white)
-            axis.set_title(title)
-            axis.axis('off')
+        draw_row(row, x, y, *denoise(y, level), f'noise {sigma:g} levels')
     plot.savefig(target, dpi=70, bbox_inches='tight')
 
 

@@ -1,0 +1,116 @@
+"""Measures the program on cameras' noise, nothing told to it: is the result close, and is the uncertainty true?
+
+    evaluate_cameras.py PROGRAM [--model NAME|FILE] [--pairs FOLDER] [--photos FOLDER] [--figures OUT.png]
+
+--pairs: real photos NAME_real.* and, as good as clean, NAME_mean.* of the same scene; a row each, and the worst five, where
+the error is farthest from the one predicted, in OUT.png. --photos: clean photos, taken by synthetic cameras (camera.py); a
+row for every ISO, JPEG quality and method of demosaicing, the rest as it comes.
+
+* noisy, denoised: PSNR in dB, clipped to 0-1
+* level: estimated noise level over the true one (both root mean squares)
+* error / variance: mean squared error over mean predicted variance; 1 is right, above 1 too sure
+* self-check: the same ratio as the program itself expects it, without a clean photo; by it, if it is above 1, the
+  program has widened the variance already
+
+SPDX-License-Identifier: GPL-3.0-or-later
+"""
+import argparse
+import json
+import subprocess
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import tifffile
+import torch
+from PIL import Image
+
+from camera import photograph
+from evaluate import draw_row, sheet
+from photos import Photos
+
+COUNT, SIDE = 24, 384                   # synthetic photos a row
+WORST = 5
+
+
+def denoise(program, model, y):
+    """y: (H,W,3) uint8 -> mean, sd (white = 1), what the program reports"""
+    with tempfile.TemporaryDirectory() as folder:
+        source, mean, sd = (Path(folder) / name for name in ('in.tif', 'mean.tif', 'sd.tif'))
+        tifffile.imwrite(source, y)
+        report = subprocess.run([program, 'denoise', '--json', source, mean, '--uncertainty', sd]
+                                + (['--model', model] if model else []), check=True, capture_output=True).stdout
+        return tifffile.imread(mean) / np.float32(255), tifffile.imread(sd), json.loads(report)
+
+
+class Case:
+    """x, y: (H,W,3) uint8, clean and noisy"""
+
+    def __init__(self, program, model, x, y):
+        self.mean, self.sd, report = denoise(program, model, y)
+        self.x, self.y = np.float32(x) / 255, np.float32(y) / 255
+        noise, error = (np.mean((a - self.x) ** 2, dtype=np.float64) for a in (self.y, self.mean))
+        self.noisy, self.denoised = -10 * np.log10([noise, error])
+        self.level = report['noise_level'] / 255 / np.sqrt(noise)
+        self.ratio = error / max(np.mean(self.sd ** 2, dtype=np.float64), 1e-12)
+        self.check = report['self_check']['error_ratio']
+
+
+def summary(cases):
+    figures = np.array([[c.noisy, c.denoised, c.level, c.ratio] for c in cases])
+    ratio = figures[:, 3]
+    return (f'{figures[:, 0].mean():.2f} | {figures[:, 1].mean():.2f} | {np.median(figures[:, 2]):.2f} | '
+            f'{np.median(ratio):.2f} | {((0.5 < ratio) & (ratio < 2)).mean():.0%}')
+
+
+def evaluate_pairs(program, model, folder, figures):
+    print('| photo | noisy | denoised | level | error / variance | self-check |\n|---|---|---|---|---|---|')
+    cases = {}
+    for file in sorted(folder.glob('*_real.*')):
+        clean = file.with_name(file.name.replace('_real.', '_mean.'))
+        case = Case(program, model, *(np.asarray(Image.open(f).convert('RGB')) for f in (clean, file)))
+        cases[file.stem.removesuffix('_real')] = case
+        print(f'| {file.stem.removesuffix("_real")} | {case.noisy:.2f} | {case.denoised:.2f} | {case.level:.2f} | '
+              f'{case.ratio:.2f} | {case.check:.2f} |', flush=True)
+    print('\n| all | noisy | denoised | level, median | error / variance, median | in 0.5-2 |\n|---|---|---|---|---|---|')
+    print('| mean |', summary(cases.values()), '|\n')
+    if figures:
+        worst = sorted(cases, key=lambda name: -abs(np.log(cases[name].ratio)))[:WORST]
+        plot, axes = sheet(len(worst))
+        for row, name in zip(axes, worst):
+            case = cases[name]
+            draw_row(row, case.x, case.y, case.mean, case.sd, f'{name}, error / variance {case.ratio:.2f}')
+        plot.savefig(figures, dpi=60, bbox_inches='tight')
+
+
+def evaluate_synthetic(program, model, folder):
+    clean = Photos([folder], SIDE)
+    settings = {f'ISO {iso}': {'shot': iso * 5e-7} for iso in (100, 400, 1600, 6400)} \
+        | {f'JPEG {quality}': {'quality': quality} for quality in (98, 90, 80, 65)} \
+        | {f'demosaicing {name}': {'method': k} for k, name in enumerate(('bilinear', 'by gradients', 'along edges'))}
+    print('| camera | noisy | denoised | level, median | error / variance, median | in 0.5-2 |\n|---|---|---|---|---|---|')
+    for name, fixed in settings.items():
+        generator = torch.Generator().manual_seed(0)
+        cases = []
+        for _ in range(COUNT):
+            pair = photograph(clean.crops(1, SIDE, generator), generator, **fixed)
+            cases.append(Case(program, model, *((255 * t[0].permute(1, 2, 0)).round().byte().numpy() for t in pair)))
+        print(f'| {name} |', summary(cases), '|', flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('program')
+    parser.add_argument('--model')
+    parser.add_argument('--pairs', type=Path)
+    parser.add_argument('--photos', type=Path)
+    parser.add_argument('--figures', type=Path)
+    arguments = parser.parse_args()
+    if arguments.pairs:
+        evaluate_pairs(arguments.program, arguments.model, arguments.pairs, arguments.figures)
+    if arguments.photos:
+        evaluate_synthetic(arguments.program, arguments.model, arguments.photos)
+
+
+if __name__ == '__main__':
+    main()
