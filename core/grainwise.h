@@ -102,6 +102,9 @@ typedef struct
   GwReadRows read;
   gpointer data;
 
+  /* How well the level is known: the standard deviation of its logarithm, 0.1 for give or take 10 %; 0: exactly. */
+  float level_error;
+
   /* Where noise is not what the model was told: how much larger the squared error is than it predicts, less 1.  The
    * covariance that comes out is widened by it. */
   float misfit;
@@ -170,7 +173,7 @@ void gw_posterior_scores (const GwPosterior *rows, float *s1, float *s2);
 
 /**
  * gw_noise_estimate:
- * @noise: (out): level over brightness, and grain
+ * @noise: (out): level over brightness, and grain, and how sure the level is
  *
  * Estimates the noise from the photo itself, where it has no texture.  A photo that is texture all over makes it too
  * large; one smaller than 16x16, or clipped, seems to have none.
@@ -180,11 +183,11 @@ gboolean gw_noise_estimate (const GwPhoto *photo, GwNoise *noise, GCancellable *
 /**
  * gw_noise_refine:
  * @model: what is known of photos
- * @noise: (inout): an estimate, right to a factor of two or so
+ * @noise: (inout): what gw_noise_estimate() found
  * @run: (nullable): threads, cancellation
  *
- * Moves the level to where the photo is likeliest under the model (by expectation and maximisation on crops of it).
- * The grain stays, and so does everything if the noise has grain that the model does not know.
+ * Moves the level to where the photo is likelier under the model (by expectation and maximisation on crops of it): that
+ * of white noise down, where texture was taken for noise; that of noise with grain up or down, if the model knows grain.
  */
 gboolean gw_noise_refine (const GwModel *model, const GwPhoto *photo, GwNoise *noise, const GwRun *run,
                           GError **error);

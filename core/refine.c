@@ -15,7 +15,9 @@
 
 #define ROUNDS 5
 #define FASTER 1.5f /* steps are taken this much larger than they come out; up to 2 converges */
-#define PRIOR 0.1f  /* a knot of brightness moves by itself as far as it has this share of all pixels */
+#define MOVED \
+  0.4f /* share of the way that may have been wrong, as found on photos with noise of many kinds */
+#define PRIOR 0.1f /* a knot of brightness moves by itself as far as it has this share of all pixels */
 
 /* Sums over the crops' pixels, each shared between the two nearest knots of brightness. */
 typedef struct
@@ -54,9 +56,10 @@ add_rows (const GwPosterior *rows, int crop, gpointer data)
     }
 }
 
-/* Scales the level at every knot by what was found there, where little was found by what was found all over. */
+/* Scales the level at every knot by what was found there, where little was found by what was found all over.  @most:
+ * (nullable): the highest levels that are possible. */
 static void
-update (const Sums *sums, int channels, float speed, GwNoise *noise)
+update (const Sums *sums, int channels, const GwNoise *most, GwNoise *noise)
 {
   for (int c = 0; c < channels; c++)
     {
@@ -73,9 +76,23 @@ update (const Sums *sums, int channels, float speed, GwNoise *noise)
         {
           const double ratio = (sums->found[c][k] + PRIOR * found) / (sums->assumed[c][k] + PRIOR * assumed);
 
-          noise->level[c][k] *= pow (ratio, 0.5 * speed);
+          noise->level[c][k] = most ? MIN (noise->level[c][k] * pow (ratio, 0.5 * FASTER), most->level[c][k])
+                                    : noise->level[c][k] * sqrt (ratio);
         }
     }
+}
+
+/* Root mean square over channels and brightness. */
+static double
+mean_level (const GwNoise *noise, int channels)
+{
+  double sum = 0;
+
+  for (int c = 0; c < channels; c++)
+    for (int k = 0; k < GW_KNOTS; k++)
+      sum += noise->level[c][k] * noise->level[c][k];
+
+  return sqrt (sum / channels / GW_KNOTS);
 }
 
 static gboolean
@@ -92,20 +109,28 @@ gboolean
 gw_noise_refine (const GwModel *model, const GwPhoto *photo, GwNoise *noise, const GwRun *run, GError **error)
 {
   g_autoptr (GwCrops) crops = NULL;
+  const GwNoise measured = *noise;
   const gboolean white = is_white (noise);
+  double level;
 
   if (gw_is_coarser (noise, model, noise))
     return TRUE;
   if (!(crops = gw_crops_new (photo, error)))
     return FALSE;
 
+  /* White noise can only have been measured too strong, together with texture. With grain it may be either, but models
+   * that know grain have learned to doubt the level that they are told of it: once is enough. */
   for (int round = 0; round < (white ? ROUNDS : 1); round++)
     {
       Sums sums = { .crops = crops };
 
       if (!gw_crops_run (crops, model, noise, run, add_rows, &sums, error))
         return FALSE;
-      update (&sums, photo->channels, white ? FASTER : 1, noise);
+      update (&sums, photo->channels, white ? &measured : NULL, noise);
     }
+  level = mean_level (&measured, photo->channels);
+  if (level > 0)
+    noise->level_error += MOVED * fabs (log (mean_level (noise, photo->channels) / level));
+
   return TRUE;
 }

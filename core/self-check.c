@@ -15,8 +15,8 @@
 #include "model.h"
 #include "noise.h"
 
-#define STEP 0.1f       /* e */
-#define TOLERANCE 1.15f /* of levels: measuring is no more certain than that */
+#define STEP 0.1f  /* e */
+#define LEAST 0.1f /* error of the logarithm of a level that is never ruled out */
 
 /* Over all pixels and channels that are not clipped; squares. */
 typedef struct
@@ -102,13 +102,20 @@ sum_up (const GwModel *model, const GwNoise *assumed, const GwRun *run, Sums *su
   return gw_crops_run (disturbed, model, assumed, run, add_response, sums, error);
 }
 
+/* The ratio of levels up to which they may be the same. */
+static double
+tolerance (const GwNoise *measured)
+{
+  return exp (MAX (1.5f * measured->level_error, LEAST));
+}
+
 /* Whether noise that cannot be told from the measured explains the error predicted. */
 static gboolean
 is_explained (const Sums *sums)
 {
   const double slope = 2 * sums->response - sums->there;
-  const double low = sums->removed + slope / (TOLERANCE * TOLERANCE);
-  const double high = sums->removed + slope * TOLERANCE * TOLERANCE;
+  const double factor = pow (tolerance (sums->measured), 2);
+  const double low = sums->removed + slope / factor, high = sums->removed + slope * factor;
 
   return (low - sums->left) * (high - sums->left) <= 0;
 }
@@ -118,8 +125,8 @@ judge (const Sums *sums, const GwModel *model, const GwNoise *assumed)
 {
   const double level_ratio = sqrt (sums->there / sums->assumed);
 
-  return level_ratio > TOLERANCE                          ? GW_FIT_STRONGER
-         : level_ratio < 1 / TOLERANCE                    ? GW_FIT_WEAKER
+  return level_ratio > tolerance (sums->measured)         ? GW_FIT_STRONGER
+         : level_ratio < 1 / tolerance (sums->measured)   ? GW_FIT_WEAKER
          : gw_is_coarser (sums->measured, model, assumed) ? GW_FIT_COARSER
                                                           : GW_FIT_AGREES;
 }

@@ -93,6 +93,10 @@ create_estimate (GimpPlugIn *plug_in)
       _ ("How much more noise there is than white noise has, less 1: in pixels, in 2×2 and 4×4 of them, of "
          "luminance, then of colour"),
       G_PARAM_READWRITE);
+  gimp_procedure_add_double_return_value (
+      procedure, "level-error", _ ("Error of the level"),
+      _ ("How far the level may be off, relative to itself: 0.1 for give or take 10 %"), 0, G_MAXDOUBLE, 0,
+      G_PARAM_READWRITE);
 
   return procedure;
 }
@@ -303,6 +307,7 @@ run_estimate (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image, 
   GIMP_VALUES_SET_DOUBLE (values, 1, noise.measured_levels);
   take_numbers (values, 2, noise.measured.level[0], channels * GW_KNOTS, 255);
   take_numbers (values, 3, noise.measured.grain, channels == 1 ? GW_OCTAVES : 2 * GW_OCTAVES, 1);
+  GIMP_VALUES_SET_DOUBLE (values, 4, noise.measured.level_error);
 
   return values;
 }

@@ -435,6 +435,7 @@ class Results(Case):
             self.assertEqual(curves.shape, (3, 9))
             np.testing.assert_allclose(curves[:, 2:7], [4 + np.arange(2, 7)] * 3, rtol=0.15)
             np.testing.assert_allclose(figures['grain'], grain * 2, atol=0.15)
+            self.assertTrue(0.05 < figures['level_error'] < 0.2)
         lines = self.succeed('estimate', 'in.tif').splitlines()
         self.assertIn('Noise: ', lines[0])
         self.assertTrue(any(line.startswith('  blue ') for line in lines))

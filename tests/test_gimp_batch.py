@@ -531,15 +531,17 @@ class Scripts(GimpTest):
                        (noise (plug-in-grainwise-estimate-noise #:run-mode RUN-NONINTERACTIVE #:image image
                                                                 #:drawables layers)))
                   (gimp-message (string-append "level " (number->string (car noise))))
+                  (gimp-message (string-append "error " (number->string (cadddr noise))))
                   (for-each (lambda (name numbers)
                               (gimp-message (apply string-append name
                                                    (map (lambda (n) (string-append " " (number->string n)))
                                                         (vector->list numbers)))))
-                            '("curve" "grain") (cdr noise)))''', gimp.SCHEME)
+                            '("curve" "grain") (list (cadr noise) (caddr noise))))''', gimp.SCHEME)
             self.assertEqual(status, 0, output)
             found = {name: [float(n) for n in re.search(name + r'((?: [-\d.e]+)+)', output)[1].split()]
-                     for name in ('level', 'curve', 'grain')}
+                     for name in ('level', 'error', 'curve', 'grain')}
             np.testing.assert_allclose(found['level'], expected['noise_level'], rtol=1e-4)
+            np.testing.assert_allclose(found['error'], expected['level_error'], rtol=1e-4)
             np.testing.assert_allclose(found['curve'], np.ravel(expected['level_over_brightness']), rtol=1e-4)
             np.testing.assert_allclose(found['grain'], expected['grain'], atol=1e-4)
 

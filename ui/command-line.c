@@ -329,6 +329,7 @@ print_noise (const GwPhotoNoise *photo_noise, int channels, gboolean json)
 
       json_builder_begin_object (builder);
       add_double (builder, "noise_level", photo_noise->measured_levels);
+      add_double (builder, "level_error", noise->level_error);
       json_builder_set_member_name (builder, "level_over_brightness");
       json_builder_begin_array (builder);
       for (int c = 0; c < channels; c++)
@@ -340,7 +341,8 @@ print_noise (const GwPhotoNoise *photo_noise, int channels, gboolean json)
       return;
     }
 
-  g_print (_ ("Noise: %.2f levels\n"), photo_noise->measured_levels);
+  g_print (_ ("Noise: %.2f levels, give or take %.0f %%\n"), photo_noise->measured_levels,
+           100 * noise->level_error);
   g_print ("%s", _ ("From black to white:"));
   for (int c = 0; c < channels; c++)
     {
