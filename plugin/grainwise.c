@@ -10,6 +10,7 @@
 #include "layers.h"
 #include "models.h"
 #include "photo-noise.h"
+#include "preview.h"
 
 #define DENOISE_PROC "plug-in-grainwise-denoise"
 #define ESTIMATE_PROC "plug-in-grainwise-estimate-noise"
@@ -139,8 +140,10 @@ create_denoise (GimpPlugIn *plug_in)
                                       GW_DEFAULT_MODEL, G_PARAM_READWRITE);
   gimp_procedure_add_choice_aux_argument (
       procedure, "view", _ ("_View"), _ ("What the preview shows"),
-      gimp_choice_new_with_values ("denoised", 0, _ ("Denoised"), NULL, "uncertainty", 1, _ ("Uncertainty"),
-                                   NULL, "noisy", 2, _ ("Noisy"), NULL, NULL),
+      gimp_choice_new_with_values ("denoised", GW_VIEW_DENOISED, _ ("Denoised"), NULL, "uncertainty",
+                                   GW_VIEW_UNCERTAINTY, _ ("Uncertainty"), NULL, "noisy", GW_VIEW_NOISY,
+                                   _ ("Noisy"), NULL, "split", GW_VIEW_SPLIT, _ ("Noisy and denoised"), NULL,
+                                   NULL),
       "denoised", G_PARAM_READWRITE);
 
   gimp_procedure_add_layer_return_value (procedure, "denoised", _ ("Denoised layer"),

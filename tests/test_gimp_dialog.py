@@ -107,7 +107,7 @@ class DialogTest(unittest.TestCase):
         gimp.screenshot(path)
         if 'GRAINWISE_SCREENSHOTS' in os.environ:
             shutil.copy(path, pathlib.Path(os.environ['GRAINWISE_SCREENSHOTS'], f'dialog-{name}.png'))
-        area = gimp.find(self.dialog, ('drawing area',)).get_component_iface().get_extents(Atspi.CoordType.SCREEN)
+        area = gimp.find(self.dialog, ('drawing area',), '^Preview$').get_component_iface().get_extents(Atspi.CoordType.SCREEN)
         return np.asarray(Image.open(path).convert('RGB')).astype(int)[area.y:, area.x:][:area.height, :area.width]
 
     def assert_part_of(self, part, whole, levels):
@@ -123,7 +123,7 @@ class DialogTest(unittest.TestCase):
     # In this order: the first one sets the last values, of which the later ones know.
     def test_1_denoise(self):
         self.start()
-        self.assertRegex(self.automatic().get_name(), r': (19|20|21)\.\d levels$')
+        self.assertRegex(self.automatic().get_name(), r': (19|20|21)\.\d levels, ± \d+ %$')
         self.assertTrue(gimp.is_state(self.automatic(), 'CHECKED'))
         self.assertFalse(self.is_sensitive(self.level()))
         estimated = self.preview('estimated')
@@ -131,7 +131,7 @@ class DialogTest(unittest.TestCase):
         gimp.press(self.automatic())
         gimp.wait_for(lambda: self.is_sensitive(self.level()))
         self.level().get_value_iface().set_current_value(LEVEL)
-        self.wait_for_status(r'^Noise 37\.0 levels; expected error here after denoising \d')
+        self.wait_for_status(r'^Noise 37\.0 levels; expected error here \d[\s\S]* weaker than assumed: about (19|20|21)')
         denoised = self.preview('denoised')
         self.assertEqual(denoised.shape, (480, 480, 3))
         self.choose('Uncertainty')
@@ -140,6 +140,9 @@ class DialogTest(unittest.TestCase):
         self.choose('Noisy')
         self.wait_for_status('^The photo as it is$')
         noisy = self.preview('noisy')
+        self.choose('Noisy and denoised')
+        self.wait_for_status('^Noise')
+        split = self.preview('split')
         gimp.press(self.button('OK'))
         result = self.finish()
 
@@ -149,6 +152,8 @@ class DialogTest(unittest.TestCase):
         for a, b in (estimated, denoised), (denoised, noisy), (uncertainty, denoised):
             self.assertGreater(np.abs(a - b).mean(), 1)
         self.assert_part_of(noisy, np.asarray(Image.open(self.folder / 'photo.png')).astype(int), 0)
+        np.testing.assert_array_equal(split[:, :238], noisy[:, :238])
+        np.testing.assert_array_equal(split[:, 242:], denoised[:, 242:])
         place = self.assert_part_of(denoised, np.load(self.folder / 'denoised.npy').astype(int), 2)
 
         # The preview has a scale of its own, that of the part which is seen.

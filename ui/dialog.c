@@ -2,36 +2,81 @@
 #include "dialog.h"
 
 #include <math.h>
-#include <string.h>
 #include <glib/gi18n-lib.h>
 
 #include "models.h"
 #include "photo-noise.h"
+#include "preview.h"
 #include "uncertainty.h"
 
-#define PREVIEW_SIZE "480"
-#define STATUS_WIDTH 56 /* characters, twice */
+#define STATUS_WIDTH 60 /* characters, twice */
 
 typedef struct
 {
   GObject *config;
-  GeglBuffer *photo;          /* a private copy, because libgimp must not be used from two threads */
-  GwPhotoNoise noise;         /* of the whole photo */
-  const GwModel *noise_model; /* that it was last checked for, and at what noise level */
-  double noise_level;
+  GeglBuffer *photo;  /* a private copy, because libgimp must not be used from two threads */
   GHashTable *models; /* name -> GwModel; kept until the end, since a preview may still run with an old one */
 
-  GtkWidget *preview;
-  GtkWidget *status;    /* one line below the preview */
-  GtkWidget *automatic; /* "estimate" */
+  GwPhotoNoise noise; /* of the whole photo */
+  gboolean measured;
+  const GwModel *checked_model; /* that it was last checked for, and at what noise level */
+  double checked_level;
+
+  GwPreview *preview;
+  double mean_sd, mean_variance, white; /* of what the preview shows; white is 0 if that is nothing yet */
+  GtkWidget *status;                    /* below the preview */
+  GtkWidget *automatic;                 /* "estimate" */
   GtkWidget *level;
   double manual; /* level to return to when "estimate" is switched off */
 
-  GCancellable *cancellable; /* of the newest preview */
-  int running;               /* previews that have not come back */
+  GCancellable *measuring;
+  GCancellable *computing; /* of the newest preview */
+  int running;             /* tasks that have not come back */
 } Dialog;
 
-/* ---- Preview --------------------------------------------------------------------------------------------- */
+/* ---- What the preview says ------------------------------------------------------------------------------- */
+
+static GwView
+chosen_view (Dialog *dialog)
+{
+  return gimp_procedure_config_get_choice_id (GIMP_PROCEDURE_CONFIG (dialog->config), "view");
+}
+
+static void
+say (Dialog *dialog, const char *text)
+{
+  gtk_label_set_text (GTK_LABEL (dialog->status), text);
+}
+
+static void
+say_result (Dialog *dialog)
+{
+  const GwView view = chosen_view (dialog);
+  g_autofree char *verdict = NULL;
+  g_autofree char *text = NULL;
+
+  if (view == GW_VIEW_NOISY)
+    {
+      say (dialog, _ ("The photo as it is"));
+      return;
+    }
+  if (dialog->white == 0)
+    {
+      say (dialog, dialog->measured ? _ ("Denoising…") : _ ("Measuring the noise…"));
+      return;
+    }
+  verdict = gw_photo_noise_verdict (&dialog->noise);
+  if (view == GW_VIEW_UNCERTAINTY)
+    text = g_strdup_printf (_ ("Uncertainty here: %.1f levels on average; white = %.3g levels"),
+                            255 * dialog->mean_sd, dialog->white);
+  else
+    text = g_strdup_printf (_ ("Noise %.1f levels; expected error here %.1f levels (%.1f dB).\n%s"),
+                            dialog->noise.levels, 255 * sqrt (dialog->mean_variance),
+                            -10 * log10 (dialog->mean_variance), verdict);
+  say (dialog, text);
+}
+
+/* ---- Computing it ---------------------------------------------------------------------------------------- */
 
 /* One preview. */
 typedef struct
@@ -72,81 +117,31 @@ compute (GTask *task, gpointer source, gpointer task_data, GCancellable *cancell
     g_task_return_error (task, error);
 }
 
-/* The preview takes bytes with the drawable's own number of components. */
 static void
-draw_photo (GtkWidget *preview, GeglBuffer *buffer)
-{
-  const Babl *space = babl_format_get_space (gegl_buffer_get_format (buffer));
-  const int grey = gw_photo_channels (buffer) == 1;
-  const int alpha = babl_format_has_alpha (gegl_buffer_get_format (buffer));
-  const char *name = grey ? (alpha ? "Y'A u8" : "Y' u8") : (alpha ? "R'G'B'A u8" : "R'G'B' u8");
-  const int stride = gegl_buffer_get_width (buffer) * ((grey ? 1 : 3) + alpha);
-  g_autofree guchar *bytes = g_malloc ((gsize) stride * gegl_buffer_get_height (buffer));
-
-  gegl_buffer_get (buffer, NULL, 1.0, babl_format_with_space (name, space), bytes, GEGL_AUTO_ROWSTRIDE,
-                   GEGL_ABYSS_NONE);
-  gimp_preview_draw_buffer (GIMP_PREVIEW (preview), bytes, stride);
-}
-
-/* As the layer will show it: grey, white = the end of the scale. */
-static void
-draw_uncertainty (GtkWidget *preview, const Request *request, double white)
-{
-  const int width = request->region.width, height = request->region.height;
-  const Babl *format = gegl_buffer_get_format (request->result.denoised);
-  const int components = babl_format_get_n_components (format);
-  const int alpha = babl_format_has_alpha (format);
-  g_autofree float *sd = g_new (float, (gsize) width *height);
-  g_autofree guchar *bytes = g_malloc ((gsize) width * height * components);
-
-  gegl_buffer_get (request->result.sd, NULL, 1.0, NULL, sd, GEGL_AUTO_ROWSTRIDE, GEGL_ABYSS_NONE);
-  for (gsize i = 0; i < (gsize) width * height; i++)
-    {
-      memset (bytes + i * components, lrint (MIN (255 * 255 * sd[i] / white, 255)), components - alpha);
-      if (alpha)
-        bytes[(i + 1) * components - 1] = 255;
-    }
-  gimp_preview_draw_buffer (GIMP_PREVIEW (preview), bytes, width * components);
-}
-
-static void
-show_preview (GObject *source, GAsyncResult *async, gpointer data)
+computed (GObject *source, GAsyncResult *async, gpointer data)
 {
   Dialog *dialog = data;
   Request *request = g_task_get_task_data (G_TASK (async));
   g_autoptr (GError) error = NULL;
-  g_autofree char *text = NULL;
-  g_autofree char *view = NULL;
-  double white;
 
   dialog->running--;
   if (!g_task_propagate_boolean (G_TASK (async), &error))
     {
       if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
-        gtk_label_set_text (GTK_LABEL (dialog->status), error->message);
+        say (dialog, error->message);
       return;
     }
   if (g_cancellable_is_cancelled (g_task_get_cancellable (G_TASK (async)))) /* a newer one is on its way */
     return;
-  dialog->noise = request->noise;
-  dialog->noise_model = request->model;
-  dialog->noise_level = request->level;
 
-  g_object_get (dialog->config, "view", &view, NULL);
-  if (g_str_equal (view, "uncertainty"))
-    {
-      white = gw_uncertainty_white (request->result.sd);
-      draw_uncertainty (dialog->preview, request, white);
-      text = g_strdup_printf (_ ("Uncertainty here: %.1f levels on average; white = %.3g levels"),
-                              255 * request->result.mean_sd, white);
-    }
-  else
-    {
-      draw_photo (dialog->preview, request->result.denoised);
-      text = g_strdup_printf (_ ("Noise %.1f levels; expected error here after denoising %.1f levels"),
-                              request->noise.levels, 255 * sqrt (request->result.mean_variance));
-    }
-  gtk_label_set_text (GTK_LABEL (dialog->status), text);
+  dialog->noise = request->noise;
+  dialog->checked_model = request->model;
+  dialog->checked_level = request->level;
+  dialog->mean_sd = request->result.mean_sd;
+  dialog->mean_variance = request->result.mean_variance;
+  dialog->white = gw_uncertainty_white (request->result.sd);
+  gw_preview_show (dialog->preview, &request->region, &request->result, dialog->white);
+  say_result (dialog);
 }
 
 static const GwModel *
@@ -163,51 +158,65 @@ chosen_model (Dialog *dialog, GError **error)
   return model;
 }
 
+/* Has what is seen computed, unless the noise is not known yet. */
 static void
-update_preview (GimpPreview *preview, Dialog *dialog)
+update (gpointer data)
 {
+  Dialog *dialog = data;
   g_autoptr (GError) error = NULL;
   g_autoptr (GTask) task = NULL;
-  g_autofree char *view = NULL;
   const GwModel *model = chosen_model (dialog, &error);
   Request *request;
 
-  g_cancellable_cancel (dialog->cancellable);
-  g_clear_object (&dialog->cancellable);
+  g_cancellable_cancel (dialog->computing);
+  g_clear_object (&dialog->computing);
   if (!model)
     {
-      gtk_label_set_text (GTK_LABEL (dialog->status), error->message);
+      say (dialog, error->message);
       return;
     }
+  say_result (dialog);
+  if (!dialog->measured)
+    return;
 
   request = g_new0 (Request, 1);
+  request->photo = g_object_ref (dialog->photo);
+  request->region = gw_preview_get_region (dialog->preview);
   request->model = model;
   request->noise = dialog->noise;
   g_object_get (dialog->config, "noise-level", &request->level, NULL);
-  request->checked = model == dialog->noise_model && request->level == dialog->noise_level;
-  gimp_preview_get_position (preview, &request->region.x, &request->region.y);
-  gimp_preview_get_size (preview, &request->region.width, &request->region.height);
-  g_object_get (dialog->config, "view", &view, NULL);
+  request->checked = model == dialog->checked_model && request->level == dialog->checked_level;
 
-  request->photo = g_object_ref (dialog->photo);
-
-  if (g_str_equal (view, "noisy"))
-    {
-      g_autoptr (GeglBuffer) region
-          = gegl_buffer_new (&request->region, gegl_buffer_get_format (dialog->photo));
-
-      gegl_buffer_copy (dialog->photo, &request->region, GEGL_ABYSS_NONE, region, &request->region);
-      draw_photo (dialog->preview, region);
-      gtk_label_set_text (GTK_LABEL (dialog->status), _ ("The photo as it is"));
-      request_free (request);
-      return;
-    }
-  dialog->cancellable = g_cancellable_new ();
-  task = g_task_new (NULL, dialog->cancellable, show_preview, dialog);
+  dialog->computing = g_cancellable_new ();
+  task = g_task_new (NULL, dialog->computing, computed, dialog);
   g_task_set_task_data (task, request, request_free);
-  gtk_label_set_text (GTK_LABEL (dialog->status), _ ("Denoising…"));
   dialog->running++;
   g_task_run_in_thread (task, compute);
+}
+
+static void
+config_changed (GObject *config, GParamSpec *pspec, Dialog *dialog)
+{
+  if (g_str_equal (pspec->name, "view"))
+    {
+      gw_preview_set_view (dialog->preview, chosen_view (dialog));
+      say_result (dialog);
+    }
+  else if (g_str_equal (pspec->name, "noise-level") || g_str_equal (pspec->name, "model"))
+    {
+      dialog->white = 0;
+      update (dialog);
+    }
+}
+
+/* A key in the preview. */
+static void
+view_chosen (GwView view, gpointer data)
+{
+  static const char *names[] = { "denoised", "uncertainty", "noisy", "split" };
+  Dialog *dialog = data;
+
+  g_object_set (dialog->config, "view", names[view], NULL);
 }
 
 /* ---- Noise level ----------------------------------------------------------------------------------------- */
@@ -223,7 +232,7 @@ automatic_toggled (GtkToggleButton *button, Dialog *dialog)
   if (automatic && level > 0)
     dialog->manual = level;
   if (automatic != (level == 0))
-    g_object_set (dialog->config, "noise-level", automatic ? 0.0 : dialog->manual, NULL);
+    g_object_set (dialog->config, "noise-level", automatic ? 0.0 : MAX (dialog->manual, 0.5), NULL);
 }
 
 static void
@@ -237,14 +246,60 @@ level_changed (GObject *config, GParamSpec *pspec, Dialog *dialog)
 }
 
 static void
+measure (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
+{
+  const GwRun run = { .threads = gimp_get_num_processors (), .cancellable = cancellable };
+  GwPhotoNoise *noise = task_data;
+  GError *error = NULL;
+
+  if (gw_photo_noise_measure (source, &run, noise, &error))
+    g_task_return_boolean (task, TRUE);
+  else
+    g_task_return_error (task, error);
+}
+
+static void
+measured (GObject *source, GAsyncResult *async, gpointer data)
+{
+  Dialog *dialog = data;
+  g_autoptr (GError) error = NULL;
+  g_autofree char *label = NULL;
+
+  dialog->running--;
+  if (!g_task_propagate_boolean (G_TASK (async), &error))
+    {
+      if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+        say (dialog, error->message);
+      return;
+    }
+  dialog->noise = *(GwPhotoNoise *) g_task_get_task_data (G_TASK (async));
+  dialog->measured = TRUE;
+  if (dialog->manual == 0)
+    dialog->manual = CLAMP (round (10 * dialog->noise.measured_levels) / 10, 0.5, 100);
+  label = g_strdup_printf (_ ("_Estimate the noise from the photo: %.1f levels, ± %.0f %%"),
+                           dialog->noise.measured_levels, 100 * dialog->noise.measured.level_error);
+  gtk_button_set_label (GTK_BUTTON (dialog->automatic), label);
+  update (dialog);
+}
+
+static void
+start_measuring (Dialog *dialog)
+{
+  g_autoptr (GTask) task = NULL;
+
+  dialog->measuring = g_cancellable_new ();
+  task = g_task_new (dialog->photo, dialog->measuring, measured, dialog);
+  g_task_set_task_data (task, g_new0 (GwPhotoNoise, 1), g_free);
+  dialog->running++;
+  g_task_run_in_thread (task, measure);
+}
+
+static void
 add_noise_widgets (Dialog *dialog, GimpProcedureDialog *gimp_dialog, GtkBox *box)
 {
-  const double estimated = dialog->noise.measured_levels;
-  g_autofree char *label = g_strdup_printf (_ ("_Estimate the noise from the photo: %.1f levels"), estimated);
   GtkWidget *spin;
 
-  dialog->manual = CLAMP (round (10 * estimated) / 10, 0.5, 100);
-  dialog->automatic = gtk_check_button_new_with_mnemonic (label);
+  dialog->automatic = gtk_check_button_new_with_mnemonic (_ ("_Estimate the noise from the photo"));
   gtk_widget_set_tooltip_text (dialog->automatic,
                                _ ("Measures the noise in the finest detail of the whole layer. "
                                   "Switch it off to set the level by hand."));
@@ -284,38 +339,27 @@ add_model_widget (Dialog *dialog, GtkBox *box)
                           G_BINDING_BIDIRECTIONAL | G_BINDING_SYNC_CREATE);
 }
 
+/* The line below the preview is of one size whatever it says, or the preview would have to give way. */
 static void
-add_preview (Dialog *dialog, GimpProcedureDialog *gimp_dialog, GimpDrawable *drawable, GtkBox *box)
+add_preview (Dialog *dialog, GtkBox *box)
 {
-  GtkCssProvider *css = gtk_css_provider_new ();
   g_autoptr (PangoLayout) lines = NULL;
   int height;
 
-  dialog->preview = gimp_procedure_dialog_get_drawable_preview (gimp_dialog, "preview", drawable);
   dialog->status = gtk_label_new ("");
-
-  /* The stock size is 200; a size request is undone when the style changes, the style property is not. */
-  gtk_css_provider_load_from_data (css, "* { -GimpPreview-size: " PREVIEW_SIZE "; }", -1, NULL);
-  gtk_style_context_add_provider (gtk_widget_get_style_context (dialog->preview), GTK_STYLE_PROVIDER (css),
-                                  GTK_STYLE_PROVIDER_PRIORITY_APPLICATION);
-  g_object_unref (css);
-
-  /* Of one size whatever it says: if the preview had to give way to a longer line, it would be drawn anew, which says
-   * something else, and so on. */
-  lines = gtk_widget_create_pango_layout (dialog->status, "1\n2");
+  lines = gtk_widget_create_pango_layout (dialog->status, "1\n2\n3\n4");
   pango_layout_get_pixel_size (lines, NULL, &height);
   gtk_widget_set_size_request (dialog->status, -1, height);
   gtk_label_set_width_chars (GTK_LABEL (dialog->status), STATUS_WIDTH);
   gtk_label_set_max_width_chars (GTK_LABEL (dialog->status), STATUS_WIDTH);
   gtk_label_set_line_wrap (GTK_LABEL (dialog->status), TRUE);
-  gtk_label_set_lines (GTK_LABEL (dialog->status), 2);
+  gtk_label_set_lines (GTK_LABEL (dialog->status), 3);
   gtk_label_set_ellipsize (GTK_LABEL (dialog->status), PANGO_ELLIPSIZE_END);
   gtk_label_set_xalign (GTK_LABEL (dialog->status), 0);
   gtk_label_set_yalign (GTK_LABEL (dialog->status), 0);
-  gtk_box_pack_start (box, dialog->preview, TRUE, TRUE, 0);
-  gtk_box_pack_start (box, dialog->status, FALSE, FALSE, 0);
 
-  g_signal_connect (dialog->preview, "invalidated", G_CALLBACK (update_preview), dialog);
+  gtk_box_pack_start (box, gw_preview_get_area (dialog->preview), TRUE, TRUE, 0);
+  gtk_box_pack_start (box, dialog->status, FALSE, FALSE, 0);
 }
 
 /* A choice with its label; screen readers get the label, too. */
@@ -332,7 +376,7 @@ add_choice (GimpProcedureDialog *gimp_dialog, const char *name, GtkBox *box)
 }
 
 static void
-fill (Dialog *dialog, GimpProcedureDialog *gimp_dialog, GimpDrawable *drawable)
+fill (Dialog *dialog, GimpProcedureDialog *gimp_dialog)
 {
   static const char *choices[] = { "view", "output", "uncertainty" };
   GtkBox *columns = GTK_BOX (gtk_box_new (GTK_ORIENTATION_HORIZONTAL, 18));
@@ -342,7 +386,8 @@ fill (Dialog *dialog, GimpProcedureDialog *gimp_dialog, GimpDrawable *drawable)
                                              "from the denoised one: dark where the result "
                                              "can be trusted, light where detail was lost in the noise."));
 
-  add_preview (dialog, gimp_dialog, drawable, left);
+  add_preview (dialog, left);
+  gtk_box_pack_start (right, gw_preview_get_map (dialog->preview), FALSE, FALSE, 0);
   add_noise_widgets (dialog, gimp_dialog, right);
   for (guint i = 0; i < G_N_ELEMENTS (choices); i++)
     add_choice (gimp_dialog, choices[i], right);
@@ -360,13 +405,23 @@ fill (Dialog *dialog, GimpProcedureDialog *gimp_dialog, GimpDrawable *drawable)
   gtk_widget_show_all (GTK_WIDGET (columns));
 }
 
+/* The middle of what is selected. */
+static GwPreview *
+new_preview (Dialog *dialog, GimpDrawable *drawable)
+{
+  int x = 0, y = 0, width = 0, height = 0;
+
+  gimp_drawable_mask_intersect (drawable, &x, &y, &width, &height);
+
+  return gw_preview_new (dialog->photo, x + width / 2.0, y + height / 2.0, update, view_chosen, dialog);
+}
+
 gboolean
 gw_dialog_run (GimpProcedure *procedure, GimpProcedureConfig *config, GimpDrawable *drawable)
 {
   Dialog dialog = { .config = G_OBJECT (config) };
   g_autoptr (GeglBuffer) buffer = NULL;
   GtkWidget *gimp_dialog;
-  gulong handler;
   gboolean ok;
 
   gimp_ui_init (GW_DIALOG_ROLE);
@@ -375,29 +430,30 @@ gw_dialog_run (GimpProcedure *procedure, GimpProcedureConfig *config, GimpDrawab
   dialog.photo = gegl_buffer_new (gegl_buffer_get_extent (buffer), gegl_buffer_get_format (buffer));
   gegl_buffer_copy (buffer, NULL, GEGL_ABYSS_NONE, dialog.photo, NULL);
   dialog.models = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) gw_model_free);
-  gw_photo_noise_measure (dialog.photo, NULL, &dialog.noise,
-                          NULL); /* without it the level is 0, and the run says why */
+  dialog.preview = new_preview (&dialog, drawable);
 
   g_object_set (config, "view", "denoised", NULL); /* not what happened to be looked at last */
   gimp_dialog = gimp_procedure_dialog_new (procedure, config, _ ("Denoise with Confidence"));
   gimp_dialog_set_alternative_button_order (GTK_DIALOG (gimp_dialog), GTK_RESPONSE_OK, GTK_RESPONSE_CANCEL,
                                             -1);
   gimp_window_set_transient (GTK_WINDOW (gimp_dialog));
-  fill (&dialog, GIMP_PROCEDURE_DIALOG (gimp_dialog), drawable);
-  handler = g_signal_connect_swapped (config, "notify", G_CALLBACK (gimp_preview_invalidate), dialog.preview);
+  fill (&dialog, GIMP_PROCEDURE_DIALOG (gimp_dialog));
+  g_signal_connect (config, "notify", G_CALLBACK (config_changed), &dialog);
 
   gtk_widget_show (gimp_dialog);
+  start_measuring (&dialog);
   ok = gimp_procedure_dialog_run (GIMP_PROCEDURE_DIALOG (gimp_dialog));
 
-  g_signal_handler_disconnect (config, handler);
   g_signal_handlers_disconnect_by_data (config, &dialog);
-  g_signal_handlers_disconnect_by_data (dialog.preview, &dialog);
-  g_cancellable_cancel (dialog.cancellable);
+  g_cancellable_cancel (dialog.measuring);
+  g_cancellable_cancel (dialog.computing);
   while (dialog.running > 0)
     g_main_context_iteration (NULL, TRUE);
   gtk_widget_destroy (gimp_dialog);
 
-  g_clear_object (&dialog.cancellable);
+  gw_preview_free (dialog.preview);
+  g_clear_object (&dialog.measuring);
+  g_clear_object (&dialog.computing);
   g_hash_table_unref (dialog.models);
   g_object_unref (dialog.photo);
 
