@@ -139,7 +139,10 @@ create_denoise (GimpPlugIn *plug_in)
                                       _ ("Name of an installed model, or a .safetensors file"),
                                       GW_DEFAULT_MODEL, G_PARAM_READWRITE);
   gimp_procedure_add_choice_aux_argument (
-      procedure, "view", _ ("_View"), _ ("What the preview shows"),
+      procedure, "view", _ ("_View"),
+      _ ("What the preview shows. Keys in the preview: 1 noisy, 2 denoised, 3 uncertainty, 4 noisy and "
+         "denoised, "
+         "space to and fro, + and − zoom, arrows move"),
       gimp_choice_new_with_values ("denoised", GW_VIEW_DENOISED, _ ("Denoised"), NULL, "uncertainty",
                                    GW_VIEW_UNCERTAINTY, _ ("Uncertainty"), NULL, "noisy", GW_VIEW_NOISY,
                                    _ ("Noisy"), NULL, "split", GW_VIEW_SPLIT, _ ("Noisy and denoised"), NULL,

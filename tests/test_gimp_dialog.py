@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import shutil
+import subprocess
 import tempfile
 import time
 import unittest
@@ -99,6 +100,12 @@ class DialogTest(unittest.TestCase):
                     self.assertTrue(combo.get_selection_iface().select_child(items.index(name)))
                     return
         self.fail(f'no choice {name}')
+
+    def corner(self, name):
+        """On the screen, of a drawing area."""
+        area = gimp.find(self.dialog, ('drawing area',), f'^{name}$').get_component_iface()
+        extents = area.get_extents(Atspi.CoordType.SCREEN)
+        return extents.x, extents.y
 
     def preview(self, name):
         """The pixels that the preview shows."""
@@ -198,7 +205,53 @@ class DialogTest(unittest.TestCase):
         self.finish()
         self.assert_part_of(np.load(self.folder / 'denoised.npy').astype(int), denoised, 2)
 
-    def test_6_no_warnings(self):
+    def test_6_moving(self):
+        """By dragging, by a click, by keys, on the map; and the divider."""
+        def xdotool(*arguments):
+            subprocess.run(['xdotool', *map(str, arguments)], check=True)
+
+        def drag(name, start, end):
+            x, y = self.corner(name)
+            xdotool('mousemove', x + start[0], y + start[1], 'mousedown', 1, 'mousemove', x + end[0], y + end[1],
+                    'mousemove', x + end[0], y + end[1], 'mouseup', 1)
+
+        def place():
+            self.wait_for_status('^The photo as it is$')
+            inside = self.preview('moved')[4:-4, 4:-4]               # around it may be the mark of the focus
+            down, across = self.assert_part_of(inside, photo, 0)
+            return across.start - 4, down.start - 4
+
+        photo = np.asarray(Image.open(self.folder / 'photo.png')).astype(int)
+        self.start()
+        self.choose('Noisy')
+        self.assertEqual(place(), (110, 20))
+        drag('Preview', (200, 200), (230, 190))
+        self.assertEqual(place(), (80, 30))
+        drag('Preview', (340, 240), (340, 240))                      # a click 100 to the right of the middle
+        self.assertEqual(place(), (180, 30))
+        xdotool('key', 'Left', 'Up')
+        self.assertEqual(place(), (116, 0))
+        drag('The whole photo', (0, 0), (0, 0))
+        self.assertEqual(place(), (0, 0))
+
+        xdotool('mousemove', self.corner('Preview')[0] + 100, self.corner('Preview')[1] + 100, 'click', 1)  # the focus
+        self.assertEqual(place(), (0, 0))
+        xdotool('key', 'plus')
+        enlarged = self.preview('enlarged')[4:-4, 4:-4]
+        np.testing.assert_array_equal(enlarged[::2, ::2], enlarged[1::2, 1::2])
+        self.assert_part_of(enlarged[::2, ::2], photo, 0)
+        xdotool('key', 'minus', '4')
+        self.wait_for_status('^Noise')
+        drag('Preview', (240, 100), (80, 100))
+        split, moved = self.preview('divided'), photo[:480, :480]
+        np.testing.assert_array_equal(split[4:-4, 4:78], moved[4:-4, 4:78])
+        self.assertGreater(np.abs(split - moved)[:, 90:].mean(), 5)
+        xdotool('key', 'space')
+        self.wait_for_status('^The photo as it is$')
+        gimp.press(self.button('Cancel'))
+        self.finish()
+
+    def test_7_no_warnings(self):
         self.assertTrue(self.warnings)
         for each in self.warnings:
             self.assertEqual(each, '')

@@ -414,10 +414,11 @@ gw_preview_new (GeglBuffer *photo, double x, double y, GwPreviewMoved moved, GwP
   gtk_widget_set_can_focus (preview->area, TRUE);
   gtk_widget_add_events (preview->area, GDK_BUTTON_PRESS_MASK | GDK_BUTTON_RELEASE_MASK
                                             | GDK_POINTER_MOTION_MASK | GDK_SCROLL_MASK | GDK_KEY_PRESS_MASK);
-  gtk_widget_set_tooltip_text (
-      preview->area, _ ("Drag to see another part of the photo. Keys: 1 noisy, 2 denoised, 3 uncertainty, "
-                        "4 split, space to and fro, + and - zoom, arrows move"));
+  /* No tooltip, which would hide what one wants to see. */
   atk_object_set_name (gtk_widget_get_accessible (preview->area), _ ("Preview"));
+  atk_object_set_description (gtk_widget_get_accessible (preview->area),
+                              _ ("Keys: 1 noisy, 2 denoised, 3 uncertainty, 4 noisy and denoised, space to "
+                                 "and fro, + and − zoom, arrows move"));
   g_signal_connect (preview->area, "draw", G_CALLBACK (draw_area), preview);
   g_signal_connect_swapped (preview->area, "size-allocate", G_CALLBACK (changed), preview);
   g_signal_connect (preview->area, "button-press-event", G_CALLBACK (press_area), preview);
