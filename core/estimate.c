@@ -22,6 +22,7 @@
 #define GRAIN (2 * GW_OCTAVES)
 #define CLIPPED 0.02f /* share of a block's pixels above which it is not used */
 #define FEWEST 8      /* blocks of a band worth measuring */
+#define PLENTY 30000  /* blocks; of a larger photo every second row of blocks, or third ... is looked at */
 #define ENOUGH \
   0.05f /* share of the blocks, not clipped in any channel, with which the others are not needed */
 #define FINE \
@@ -56,7 +57,7 @@ typedef struct
 {
   int channels;
   Cell (*cells)[VARIANCES]; /* [BRIGHTNESS] */
-  float blocks;
+  float blocks, looked_at;
   float *likelihoods; /* room for three numbers a cell */
 } Blocks;
 
@@ -234,6 +235,7 @@ static gboolean
 read_blocks (const GwPhoto *photo, int fewest, Blocks *blocks, GCancellable *cancellable, GError **error)
 {
   const gsize stride = (gsize) photo->width * photo->channels;
+  const int step = 1 + (gint64) (photo->width / BLOCK) * (photo->height / BLOCK) / PLENTY;
   g_autofree float *rows = g_try_new (float, BLOCK *stride);
 
   if (!rows)
@@ -242,7 +244,7 @@ read_blocks (const GwPhoto *photo, int fewest, Blocks *blocks, GCancellable *can
                    _ ("There is not enough memory for a photo %d pixels wide."), photo->width);
       return FALSE;
     }
-  for (int y = 0; y + BLOCK <= photo->height; y += BLOCK)
+  for (int y = 0; y + BLOCK <= photo->height; y += step * BLOCK)
     {
       if (g_cancellable_set_error_if_cancelled (cancellable, error)
           || !photo->read (y, BLOCK, rows, photo->data, error))
@@ -251,6 +253,7 @@ read_blocks (const GwPhoto *photo, int fewest, Blocks *blocks, GCancellable *can
         {
           Block block;
 
+          blocks->looked_at++;
           if (measure_block (rows + x * photo->channels, stride, photo->channels, fewest, &block))
             add_block (blocks, &block);
         }
@@ -483,14 +486,13 @@ gw_noise_estimate (const GwPhoto *photo, GwNoise *noise, GCancellable *cancellab
       = { .channels = photo->channels, .cells = (Cell (*)[VARIANCES]) cells, .likelihoods = likelihoods };
   Band band;
   Typical typical;
-  const float whole = (float) (photo->width / BLOCK) * (photo->height / BLOCK);
   gboolean white;
   float fine;
 
   *noise = gw_noise_white (0);
   /* In a photo of yellow flowers all blue may be clipped.  (The few blocks taken before then count twice.) */
   if (!read_blocks (photo, photo->channels, &blocks, cancellable, error)
-      || (blocks.blocks < MAX (FEWEST, ENOUGH * whole) && photo->channels > 1
+      || (blocks.blocks < MAX (FEWEST, ENOUGH * blocks.looked_at) && photo->channels > 1
           && !read_blocks (photo, 1, &blocks, cancellable, error)))
     return FALSE;
   if (blocks.blocks == 0)
