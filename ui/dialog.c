@@ -5,10 +5,13 @@
 #include <glib/gi18n-lib.h>
 
 #include "models.h"
+#include "noise-plot.h"
 #include "photo-noise.h"
 #include "preview.h"
 #include "uncertainty.h"
 
+#define LOWEST 0.1 /* noise level that can be set by hand, in 8-bit levels */
+#define HIGHEST 100
 #define STATUS_WIDTH 60 /* characters, twice */
 
 typedef struct
@@ -26,8 +29,10 @@ typedef struct
   double mean_sd, mean_variance, white; /* of what the preview shows; white is 0 if that is nothing yet */
   GtkWidget *status;                    /* below the preview */
   GtkWidget *automatic;                 /* "estimate" */
-  GtkWidget *level;
-  double manual; /* level to return to when "estimate" is switched off */
+  GtkWidget *level;                     /* a row */
+  GtkAdjustment *adjustment;            /* of the level that is used, in 8-bit levels */
+  double manual;                        /* level to return to when "estimate" is switched off */
+  GtkWidget *plot;
 
   GCancellable *measuring;
   GCancellable *computing; /* of the newest preview */
@@ -232,9 +237,10 @@ automatic_toggled (GtkToggleButton *button, Dialog *dialog)
   if (automatic && level > 0)
     dialog->manual = level;
   if (automatic != (level == 0))
-    g_object_set (dialog->config, "noise-level", automatic ? 0.0 : MAX (dialog->manual, 0.5), NULL);
+    g_object_set (dialog->config, "noise-level", automatic ? 0.0 : MAX (dialog->manual, LOWEST), NULL);
 }
 
+/* The slider shows the level in use, which can be changed if it is set by hand. */
 static void
 level_changed (GObject *config, GParamSpec *pspec, Dialog *dialog)
 {
@@ -243,6 +249,21 @@ level_changed (GObject *config, GParamSpec *pspec, Dialog *dialog)
   g_object_get (config, "noise-level", &level, NULL);
   gtk_toggle_button_set_active (GTK_TOGGLE_BUTTON (dialog->automatic), level == 0);
   gtk_widget_set_sensitive (dialog->level, level > 0);
+  if (level > 0 || dialog->measured)
+    gtk_adjustment_set_value (dialog->adjustment, level > 0 ? level : dialog->noise.measured_levels);
+  if (dialog->measured)
+    gw_noise_plot_set (dialog->plot, &dialog->noise, gw_photo_channels (dialog->photo), level);
+}
+
+static void
+adjusted (GtkAdjustment *adjustment, Dialog *dialog)
+{
+  const double value = gtk_adjustment_get_value (adjustment);
+  double level;
+
+  g_object_get (dialog->config, "noise-level", &level, NULL);
+  if (level > 0 && level != value)
+    g_object_set (dialog->config, "noise-level", value, NULL);
 }
 
 static void
@@ -275,10 +296,11 @@ measured (GObject *source, GAsyncResult *async, gpointer data)
   dialog->noise = *(GwPhotoNoise *) g_task_get_task_data (G_TASK (async));
   dialog->measured = TRUE;
   if (dialog->manual == 0)
-    dialog->manual = CLAMP (round (10 * dialog->noise.measured_levels) / 10, 0.5, 100);
+    dialog->manual = CLAMP (round (10 * dialog->noise.measured_levels) / 10, LOWEST, HIGHEST);
   label = g_strdup_printf (_ ("_Estimate the noise from the photo: %.1f levels, ± %.0f %%"),
                            dialog->noise.measured_levels, 100 * dialog->noise.measured.level_error);
   gtk_button_set_label (GTK_BUTTON (dialog->automatic), label);
+  level_changed (dialog->config, NULL, dialog);
   update (dialog);
 }
 
@@ -294,18 +316,37 @@ start_measuring (Dialog *dialog)
   g_task_run_in_thread (task, measure);
 }
 
-static void
-add_noise_widgets (Dialog *dialog, GimpProcedureDialog *gimp_dialog, GtkBox *box)
+static GtkWidget *
+level_row (Dialog *dialog)
 {
-  GtkWidget *spin;
+  GtkWidget *row = gtk_box_new (GTK_ORIENTATION_HORIZONTAL, 6);
+  GtkWidget *label = gtk_label_new_with_mnemonic (_ ("_Noise level"));
+  GtkWidget *scale, *spin;
 
+  dialog->adjustment = gtk_adjustment_new (LOWEST, LOWEST, HIGHEST, 0.1, 1, 0);
+  scale = gtk_scale_new (GTK_ORIENTATION_HORIZONTAL, dialog->adjustment);
+  spin = gtk_spin_button_new (dialog->adjustment, 0.1, 1);
+  gtk_scale_set_draw_value (GTK_SCALE (scale), FALSE);
+  gtk_label_set_mnemonic_widget (GTK_LABEL (label), spin);
+  gtk_widget_set_tooltip_text (spin, _ ("Standard deviation of the noise in 8-bit levels (white = 255)"));
+  atk_object_set_name (gtk_widget_get_accessible (spin), _ ("Noise level"));
+  atk_object_set_name (gtk_widget_get_accessible (scale), _ ("Noise level"));
+  gtk_box_pack_start (GTK_BOX (row), label, FALSE, FALSE, 0);
+  gtk_box_pack_start (GTK_BOX (row), scale, TRUE, TRUE, 0);
+  gtk_box_pack_start (GTK_BOX (row), spin, FALSE, FALSE, 0);
+  g_signal_connect (dialog->adjustment, "value-changed", G_CALLBACK (adjusted), dialog);
+
+  return row;
+}
+
+static void
+add_noise_widgets (Dialog *dialog, GtkBox *box)
+{
   dialog->automatic = gtk_check_button_new_with_mnemonic (_ ("_Estimate the noise from the photo"));
   gtk_widget_set_tooltip_text (dialog->automatic,
-                               _ ("Measures the noise in the finest detail of the whole layer. "
+                               _ ("Measures the level and the grain of the noise in the whole layer. "
                                   "Switch it off to set the level by hand."));
-  dialog->level = gimp_procedure_dialog_get_scale_entry (gimp_dialog, "noise-level", 1.0);
-  spin = gimp_label_spin_get_spin_button (GIMP_LABEL_SPIN (dialog->level));
-  atk_object_set_name (gtk_widget_get_accessible (spin), _ ("Noise level"));
+  dialog->level = level_row (dialog);
 
   gtk_box_pack_start (box, dialog->automatic, FALSE, FALSE, 0);
   gtk_box_pack_start (box, dialog->level, FALSE, FALSE, 0);
@@ -382,13 +423,17 @@ fill (Dialog *dialog, GimpProcedureDialog *gimp_dialog)
   GtkBox *columns = GTK_BOX (gtk_box_new (GTK_ORIENTATION_HORIZONTAL, 18));
   GtkBox *left = GTK_BOX (gtk_box_new (GTK_ORIENTATION_VERTICAL, 6));
   GtkBox *right = GTK_BOX (gtk_box_new (GTK_ORIENTATION_VERTICAL, 12));
+  GtkBox *pictures = GTK_BOX (gtk_box_new (GTK_ORIENTATION_HORIZONTAL, 12));
   GtkWidget *explanation = gtk_label_new (_ ("The uncertainty layer shows how far the true colour may lie "
                                              "from the denoised one: dark where the result "
                                              "can be trusted, light where detail was lost in the noise."));
 
   add_preview (dialog, left);
-  gtk_box_pack_start (right, gw_preview_get_map (dialog->preview), FALSE, FALSE, 0);
-  add_noise_widgets (dialog, gimp_dialog, right);
+  dialog->plot = gw_noise_plot_new ();
+  gtk_box_pack_start (pictures, gw_preview_get_map (dialog->preview), FALSE, FALSE, 0);
+  gtk_box_pack_end (pictures, dialog->plot, FALSE, FALSE, 0);
+  gtk_box_pack_start (right, GTK_WIDGET (pictures), FALSE, FALSE, 0);
+  add_noise_widgets (dialog, right);
   for (guint i = 0; i < G_N_ELEMENTS (choices); i++)
     add_choice (gimp_dialog, choices[i], right);
   add_model_widget (dialog, right);
