@@ -11,6 +11,7 @@
 #include "models.h"
 #include "photo-noise.h"
 #include "preview.h"
+#include "readout.h"
 
 #define DENOISE_PROC "plug-in-grainwise-denoise"
 #define ESTIMATE_PROC "plug-in-grainwise-estimate-noise"
@@ -59,7 +60,13 @@ grainwise_init (Grainwise *grainwise)
 static GList *
 grainwise_query_procedures (GimpPlugIn *plug_in)
 {
-  return g_list_append (g_list_append (NULL, g_strdup (DENOISE_PROC)), g_strdup (ESTIMATE_PROC));
+  static const char *names[] = { DENOISE_PROC, ESTIMATE_PROC, GW_READ_PROC };
+  GList *list = NULL;
+
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    list = g_list_append (list, g_strdup (names[i]));
+
+  return list;
 }
 
 static GimpProcedure *
@@ -163,6 +170,7 @@ grainwise_create_procedure (GimpPlugIn *plug_in, const gchar *name)
 {
   return g_str_equal (name, DENOISE_PROC)    ? create_denoise (plug_in)
          : g_str_equal (name, ESTIMATE_PROC) ? create_estimate (plug_in)
+         : g_str_equal (name, GW_READ_PROC)  ? gw_readout_create_procedure (plug_in)
                                              : NULL;
 }
 

@@ -368,6 +368,33 @@ class Selections(GimpTest):
         self.assert_near(get_pixels(denoised), whole[63:, 599:], 0.01)
 
 
+class Readout(GimpTest):
+    def test_point_and_selection(self):
+        for quantity, power in ('standard-deviation', 1), ('variance', 2):
+            image, layer = new_image(make_photo(120, 90))
+            layer.set_offsets(-10, 5)
+            denoised, uncertainty = denoise(image, layer, uncertainty=quantity)
+            levels = (get_pixels(uncertainty, grey=True).squeeze() * report(uncertainty)['white']) ** (1 / power)
+
+            sd, largest = call('read-uncertainty', image, uncertainty)
+            np.testing.assert_allclose((sd, largest), ((levels ** 2).mean() ** 0.5, levels.max()), rtol=1e-4)
+            np.testing.assert_allclose(call('read-uncertainty', image, uncertainty, x=30, y=40), [levels[35, 40]] * 2,
+                                       rtol=1e-4)
+            image.select_rectangle(REPLACE, 20, 30, 8, 4)
+            part = levels[25:29, 30:38]
+            np.testing.assert_allclose(call('read-uncertainty', image, uncertainty),
+                                       ((part ** 2).mean() ** 0.5, part.max()), rtol=1e-4)
+
+            for wrong, message in ((denoised, 'is no uncertainty layer'), (layer, 'is no uncertainty layer')):
+                with self.assertRaisesRegex(Refused, message):
+                    call('read-uncertainty', image, wrong)
+            with self.assertRaisesRegex(Refused, 'nothing to read'):
+                call('read-uncertainty', image, uncertainty, x=115, y=3)
+            image.select_rectangle(REPLACE, 115, 0, 3, 3)
+            with self.assertRaisesRegex(Refused, 'nothing to read'):
+                call('read-uncertainty', image, uncertainty)
+
+
 class Sizes(GimpTest):
     def test_sizes(self):
         for width, height in (1, 1), (1, 40), (5000, 8), (8, 5000):
