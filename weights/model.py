@@ -73,8 +73,10 @@ class ScoreNet(nn.Module):
     def forward(self, y, noise):
         if noise.shape[1] < self.noise_planes:
             noise = functional.pad(noise, (0, 0, 0, 0, 0, self.noise_planes - noise.shape[1]))
-        grain = functional.avg_pool2d(noise[:, 3:], self.shuffle)
-        x = self.trunk(self.head(torch.cat([self.un(torch.cat([y, noise[:, :3]], 1)), grain], 1))).float()
+        inputs = self.un(torch.cat([y, noise[:, :3]], 1))
+        if self.noise_planes > 3:
+            inputs = torch.cat([inputs, functional.avg_pool2d(noise[:, 3:], self.shuffle)], 1)
+        x = self.trunk(self.head(inputs)).float()
         mean = y - self.ps(self.tail(x))
         f = 0.1 * x + 0.9 * x.detach()            # the covariance head barely steers the trunk
         local = functional.avg_pool2d(noise[:, :3], self.shuffle).mean(1, keepdim=True)

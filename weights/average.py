@@ -1,0 +1,35 @@
+"""The weighted mean of two networks, one trained on from the other: what the later one learned anew, without losing all of
+what it forgot (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models").
+
+    average.py EARLIER.safetensors LATER.safetensors SHARE OUT.safetensors --training 'one line on data and recipe'
+
+SHARE is the later one's, 0 to 1. The earlier network may be smaller (grow.py). Metadata are the later one's.
+
+SPDX-License-Identifier: GPL-3.0-or-later
+"""
+import argparse
+
+import model
+import tensorfile
+from grow import grow
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('earlier')
+    parser.add_argument('later')
+    parser.add_argument('share', type=float)
+    parser.add_argument('out')
+    parser.add_argument('--training', required=True)
+    arguments = parser.parse_args()
+
+    later = model.load(arguments.later)
+    earlier = grow(model.load(arguments.earlier), later.widths, later.blocks, later.noise_planes).state_dict()
+    tensorfile.write(arguments.out, {
+        name: (arguments.share * tensor + (1 - arguments.share) * earlier[name]).numpy().astype('<f2')
+        for name, tensor in later.state_dict().items()
+    }, tensorfile.read(arguments.later)[1] | {'training': arguments.training})
+
+
+if __name__ == '__main__':
+    main()
