@@ -217,6 +217,8 @@ class DialogTest(unittest.TestCase):
 
         def place():
             self.wait_for_status('^The photo as it is$')
+            xdotool('mousemove', 1, 1)                               # no tooltip is to hide a part
+            time.sleep(0.5)
             inside = self.preview('moved')[4:-4, 4:-4]               # around it may be the mark of the focus
             down, across = self.assert_part_of(inside, photo, 0)
             return across.start - 4, down.start - 4
