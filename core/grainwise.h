@@ -161,6 +161,14 @@ gboolean gw_posterior_run (const GwModel *model, const GwPhoto *photo, const GwN
                            GwWriteRows write, gpointer data, GError **error);
 
 /**
+ * gw_posterior_variance:
+ * @i: a value of the rows, (row * width + column) * channels + channel
+ *
+ * Returns: the posterior variance of that value, from the diagonal of its pixel's covariance.
+ */
+float gw_posterior_variance (const GwPosterior *rows, gsize i);
+
+/**
  * gw_posterior_scores:
  * @s1: (out) (nullable): n_rows * width * channels, the first-order score S^-1 (D - y)
  * @s2: (out) (nullable): as many values as the covariance, the second-order score S^-1 (C - S) S^-1

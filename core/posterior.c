@@ -376,6 +376,14 @@ gw_posterior_run (const GwModel *model, const GwPhoto *photo, const GwNoise *noi
   return TRUE;
 }
 
+float
+gw_posterior_variance (const GwPosterior *rows, gsize i)
+{
+  static const int diagonal[] = { 0, 3, 5 };
+
+  return rows->channels == 1 ? rows->covariance[i] : rows->covariance[i / 3 * 6 + diagonal[i % 3]];
+}
+
 void
 gw_posterior_scores (const GwPosterior *rows, float *s1, float *s2)
 {

@@ -32,14 +32,10 @@ add_rows (const GwPosterior *rows, int crop, gpointer data)
   Sums *sums = data;
   const int channels = rows->channels;
   const float *photo = sums->crops->pixels[crop] + (gsize) rows->y * rows->width * channels;
-  static const int variances[] = { 0, 3, 5 }; /* where they are in a colour covariance */
 
   for (gsize i = 0; i < (gsize) rows->n_rows * rows->width * channels; i++)
     {
       const int c = i % channels;
-      const gsize pixel = i / channels;
-      const float variance
-          = channels == 1 ? rows->covariance[pixel] : rows->covariance[6 * pixel + variances[c]];
       const float off = rows->noisy[i] - rows->mean[i];
       const float t = CLAMP (rows->mean[i], 0, 1) * (GW_KNOTS - 1);
       const int k = MIN ((int) t, GW_KNOTS - 2);
@@ -50,7 +46,7 @@ add_rows (const GwPosterior *rows, int crop, gpointer data)
         {
           const float share = side == 0 ? k + 1 - t : t - k;
 
-          sums->found[c][k + side] += share * (off * off + variance);
+          sums->found[c][k + side] += share * (off * off + gw_posterior_variance (rows, i));
           sums->assumed[c][k + side] += share * rows->level[i] * rows->level[i];
         }
     }

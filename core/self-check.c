@@ -38,7 +38,6 @@ add_rows (const GwPosterior *rows, int crop, gpointer data)
   const gsize first = (gsize) rows->y * rows->width * channels;
   const float *photo = sums->crops->pixels[crop] + first;
   float *b = sums->noise[crop] + first;
-  static const int variances[] = { 0, 3, 5 }; /* where they are in a colour covariance */
 
   memcpy (sums->mean[crop] + first, rows->mean, sizeof (float) * rows->n_rows * rows->width * channels);
   for (int y = 0; y < rows->n_rows; y++)
@@ -49,7 +48,7 @@ add_rows (const GwPosterior *rows, int crop, gpointer data)
       gw_noise_fill_levels (sums->measured, rows->noisy + y * length, rows->width, channels, levels);
       for (gsize k = 0; k < length; k++)
         {
-          const gsize i = y * length + k, pixel = i / channels;
+          const gsize i = y * length + k;
           const float off = rows->noisy[i] - rows->mean[i];
 
           b[i] *= levels[k];
@@ -58,7 +57,7 @@ add_rows (const GwPosterior *rows, int crop, gpointer data)
           sums->assumed += rows->level[i] * rows->level[i];
           sums->there += levels[k] * levels[k];
           sums->removed += off * off;
-          sums->left += rows->covariance[channels == 1 ? pixel : 6 * pixel + variances[i % channels]];
+          sums->left += gw_posterior_variance (rows, i);
         }
     }
 }

@@ -12,7 +12,7 @@
 
 #define LOWEST 0.1 /* noise level that can be set by hand, in 8-bit levels */
 #define HIGHEST 100
-#define STATUS_WIDTH 60 /* characters, twice */
+#define STATUS_WIDTH 60 /* characters */
 
 typedef struct
 {
@@ -81,6 +81,21 @@ say_result (Dialog *dialog)
   say (dialog, text);
 }
 
+/* A task has ended.  Returns whether it succeeded; if not, says why, unless it was cancelled. */
+static gboolean
+came_back (Dialog *dialog, GAsyncResult *async)
+{
+  g_autoptr (GError) error = NULL;
+
+  dialog->running--;
+  if (g_task_propagate_boolean (G_TASK (async), &error))
+    return TRUE;
+  if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    say (dialog, error->message);
+
+  return FALSE;
+}
+
 /* ---- Computing it ---------------------------------------------------------------------------------------- */
 
 /* One preview. */
@@ -127,15 +142,9 @@ computed (GObject *source, GAsyncResult *async, gpointer data)
 {
   Dialog *dialog = data;
   Request *request = g_task_get_task_data (G_TASK (async));
-  g_autoptr (GError) error = NULL;
 
-  dialog->running--;
-  if (!g_task_propagate_boolean (G_TASK (async), &error))
-    {
-      if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
-        say (dialog, error->message);
-      return;
-    }
+  if (!came_back (dialog, async))
+    return;
   if (g_cancellable_is_cancelled (g_task_get_cancellable (G_TASK (async)))) /* a newer one is on its way */
     return;
 
@@ -180,6 +189,7 @@ update (gpointer data)
       say (dialog, error->message);
       return;
     }
+  dialog->white = 0; /* what was shown is not of here any more */
   say_result (dialog);
   if (!dialog->measured)
     return;
@@ -208,10 +218,7 @@ config_changed (GObject *config, GParamSpec *pspec, Dialog *dialog)
       say_result (dialog);
     }
   else if (g_str_equal (pspec->name, "noise-level") || g_str_equal (pspec->name, "model"))
-    {
-      dialog->white = 0;
-      update (dialog);
-    }
+    update (dialog);
 }
 
 /* A key in the preview. */
@@ -283,16 +290,10 @@ static void
 measured (GObject *source, GAsyncResult *async, gpointer data)
 {
   Dialog *dialog = data;
-  g_autoptr (GError) error = NULL;
   g_autofree char *label = NULL;
 
-  dialog->running--;
-  if (!g_task_propagate_boolean (G_TASK (async), &error))
-    {
-      if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
-        say (dialog, error->message);
-      return;
-    }
+  if (!came_back (dialog, async))
+    return;
   dialog->noise = *(GwPhotoNoise *) g_task_get_task_data (G_TASK (async));
   dialog->measured = TRUE;
   if (dialog->manual == 0)

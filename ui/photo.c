@@ -171,14 +171,14 @@ is_hole (const View *view, const float *pixel)
 }
 
 static void
-write_map (View *view, gsize i, const float *covariance)
+write_map (View *view, gsize i, const GwPosterior *rows, gsize from)
 {
   const int n = view->channels;
   float sum = 0;
 
   for (int c = 0; c < n; c++)
     {
-      const float variance = covariance[n == 1 ? 0 : (const int[]) { 0, 3, 5 }[c]];
+      const float variance = gw_posterior_variance (rows, from * n + c);
       const float sd = sqrtf (variance);
 
       sum += variance;
@@ -211,7 +211,7 @@ write_rows (const GwPosterior *rows, gpointer data, GError **error)
   const int first = MAX (rows->y, top);
   const int n_rows = MIN (rows->y + rows->n_rows, top + view->region.height) - first;
   const int width = view->region.width;
-  const int n = view->channels, covariances = n * (n + 1) / 2;
+  const int n = view->channels;
 
   if (n_rows <= 0)
     return TRUE;
@@ -235,7 +235,7 @@ write_rows (const GwPosterior *rows, gpointer data, GError **error)
             continue;
           }
         memcpy (pixel, rows->mean + from * n, sizeof (float) * n);
-        write_map (view, to, rows->covariance + from * covariances);
+        write_map (view, to, rows, from);
       }
 
   gegl_buffer_set (view->result->denoised, GEGL_RECTANGLE (0, first - top, width, n_rows), 0, view->format,
