@@ -1,8 +1,7 @@
-/* The layers' arithmetic on a stretch of one row, as matrix products on rows in place.
+/* The layers that are no 3x3 convolutions, on a stretch of one row, as matrix products on rows in place.
  *
- * A row holds pixels, channels last; the pixel before its first and the one after its last are readable and zero.  Each
- * function computes @n pixels from pixel @x on, and may be called by several threads for different stretches.  The plain
- * versions that these are compared with are in tests/reference.c.
+ * A row holds pixels, channels last.  Each function computes @n pixels from pixel @x on, and may be called by several threads for
+ * different stretches.  The plain versions that these are compared with are in tests/reference.c.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -10,15 +9,12 @@
 
 #include "network.h"
 
-/* @rows: the rows above, at and below, %NULL where the photo ends. @addend: added row or %NULL. */
-void
-gw_conv3 (const GwLayer *layer, const float *const rows[3], const float *addend, float *out, int x, int n);
 /* @rows: the two rows that become one; @x and @n count pixels of @out. */
-void
-gw_down2 (const GwLayer *layer, const float *const rows[2], const float *addend, float *out, int x, int n);
+void gw_down2 (const GwKernels *kernels, const GwLayer *layer, const float *const rows[2],
+               const float *addend, float *out, int x, int n);
 /* @odd: which of the two rows that @row becomes; @x and @n count pixels of @row. */
-void
-gw_up2 (const GwLayer *layer, const float *row, gboolean odd, const float *addend, float *out, int x, int n);
+void gw_up2 (const GwKernels *kernels, const GwLayer *layer, const float *row, gboolean odd,
+             const float *addend, float *out, int x, int n);
 /* @noise: a row of the layer that holds the noise levels, @stride channels a pixel. */
-void
-gw_asinh (const GwLayer *layer, const float *row, const float *noise, int stride, float *out, int x, int n);
+void gw_asinh (const GwKernels *kernels, const GwLayer *layer, const float *row, const float *noise,
+               int stride, float *out, int x, int n);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "model.h"
-#include "winograd.h"
 
 #include <glib/gi18n-lib.h>
 
@@ -53,29 +52,6 @@ take_tensor (Builder *builder, const char *name, int n_dims, const gint64 *shape
   return tensor;
 }
 
-/* PyTorch's order of a kernel's axes is (out, in, row, column), and (in, out, row, column) if transposed; the layers want
- * what is described in network.h. */
-static float *
-arrange_weights (const GwTensor *tensor, GwLayerKind kind)
-{
-  const gboolean up = kind == GW_LAYER_UP2;
-  const int in = tensor->shape[up ? 0 : 1], out = tensor->shape[up ? 1 : 0], size = tensor->shape[2];
-  float *weights = g_new (float, tensor->n_values);
-  const float *value = tensor->values;
-
-  for (int a = 0; a < tensor->shape[0]; a++)
-    for (int b = 0; b < tensor->shape[1]; b++)
-      for (int row = 0; row < size; row++)
-        for (int column = 0; column < size; column++, value++)
-          {
-            if (up)
-              weights[((row * in + a) * 2 + column) * out + b] = *value;
-            else
-              weights[((row * size + column) * in + b) * out + a] = *value;
-          }
-  return weights;
-}
-
 /* @layer: all but the weights and the bias.  Returns its number, or 0 when something has failed. */
 static int add_layer (Builder *builder, GwLayer layer, gboolean has_bias, const char *name_format, ...)
     G_GNUC_PRINTF (4, 5);
@@ -88,6 +64,7 @@ add_layer (Builder *builder, GwLayer layer, gboolean has_bias, const char *name_
   GwTensor *weight, *bias = NULL;
   g_autofree char *name = NULL, *weight_name = NULL;
   va_list arguments;
+  int number;
 
   va_start (arguments, name_format);
   name = g_strdup_vprintf (name_format, arguments);
@@ -105,11 +82,14 @@ add_layer (Builder *builder, GwLayer layer, gboolean has_bias, const char *name_
   if (builder->failed)
     return 0;
 
-  layer.weights = arrange_weights (weight, layer.kind);
+  number = gw_network_add (&builder->model->network, layer, weight->values, bias ? bias->values : NULL);
   g_clear_pointer (&weight->values, g_free); /* not needed twice */
-  layer.bias = bias ? bias->values : NULL;
-
-  return gw_network_add (&builder->model->network, layer);
+  if (number < 0)
+    {
+      g_set_error (builder->error, GW_ERROR, GW_ERROR_MEMORY, _ ("there is not enough memory for it"));
+      builder->failed = TRUE;
+    }
+  return MAX (number, 0);
 }
 
 /* ---- The architecture "ScoreNet" of weights/model.py ------------------------------------------------------- */
@@ -163,7 +143,8 @@ build_score_net (Builder *builder, const int *widths, int n_widths, int blocks)
   int x, input, features;
 
   input = gw_network_add (&model->network,
-                          (GwLayer) { .kind = GW_LAYER_INPUT, .source = 0, .addend = -1, .out = inputs });
+                          (GwLayer) { .kind = GW_LAYER_INPUT, .source = 0, .addend = -1, .out = inputs },
+                          NULL, NULL);
   x = add_conv3 (builder, input, inputs, widths[0], 0, FALSE, FALSE, "head");
 
   for (int i = 0; i < deepest; i++)
@@ -197,13 +178,15 @@ build_score_net (Builder *builder, const int *widths, int n_widths, int blocks)
     }
 
   model->mean = add_conv3 (builder, x, widths[0], GW_MEAN_PLANES * cells, 0, FALSE, FALSE, "tail");
-  features = gw_network_add (&model->network, (GwLayer) { .kind = GW_LAYER_ASINH,
-                                                          .source = x,
-                                                          .addend = input,
-                                                          .in = widths[0],
-                                                          .out = widths[0],
-                                                          .first_plane = GW_PLANES * cells,
-                                                          .n_planes = GW_PLANES * cells });
+  features = gw_network_add (&model->network,
+                             (GwLayer) { .kind = GW_LAYER_ASINH,
+                                         .source = x,
+                                         .addend = input,
+                                         .in = widths[0],
+                                         .out = widths[0],
+                                         .first_plane = GW_PLANES * cells,
+                                         .n_planes = GW_PLANES * cells },
+                             NULL, NULL);
   features = add_conv3 (builder, features, widths[0], hidden, 0, TRUE, TRUE, "h1");
   model->cholesky = add_conv3 (builder, features, hidden, GW_CHOLESKY * cells, 0, FALSE, TRUE, "h2");
 }
@@ -312,7 +295,7 @@ build (Builder *builder)
   card->multiply_adds_per_pixel
       = gw_network_multiply_adds (&model->network) / (model->shuffle * model->shuffle);
   model->multiple = model->shuffle << (n_widths - 1);
-  card->alignment = model->multiple * GW_WINOGRAD_TILE;
+  card->alignment = model->multiple * GW_TILE;
   card->radius = (gw_network_radius (&model->network) + 1) * model->shuffle;
 
   return TRUE;
@@ -335,7 +318,7 @@ gw_model_load (const char *path, GError **error)
   GHashTableIter iter;
   gpointer name;
 
-  gw_network_init (&model->network);
+  gw_network_init (&model->network, gw_kernels_get ());
   model->file = gw_safetensors_load (path, error);
   if (!model->file)
     return NULL;

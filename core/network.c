@@ -4,16 +4,22 @@
 #include <string.h>
 
 #include "convolution.h"
+#include "pages.h"
+#include "weights.h"
 #include "winograd.h"
 
-/* Pixels of a row that are one job: their source and result stay in the first-level cache. */
-#define STRETCH (GW_WINOGRAD_TILE * GW_WINOGRAD_TILES)
+/* Pixels of a row that are one job: their source and result stay in the second-level cache. */
+#define STRETCH 128
+
+/* Multiplications between two barriers: half a millisecond or more. */
+#define WORK 6e7
 
 /* The rows of a layer that are kept: row y lies in place y modulo height. */
 typedef struct
 {
-  float *data;
+  float *data;      /* in the pass's pages */
   int width, total; /* of the layer's whole output */
+  int turn;         /* rows computed at once */
   int height;       /* rows kept */
   int done;         /* rows computed since the top */
 } Ring;
@@ -25,17 +31,18 @@ struct _GwPass
   Ring *rings;
   int *outputs;
   int n_outputs;
-  int block;
   int given;      /* rows of the outputs that the caller has seen */
-  float *scratch; /* of the tiles, one stretch at a time; for each thread scratch_size floats */
-  gsize scratch_size;
+  int most_rows;  /* given at once */
+  float *pages;   /* all rings, and the scratch */
+  float *scratch; /* of the tiles */
 };
 
 /* ---- Describing ------------------------------------------------------------------------------------------ */
 
 void
-gw_network_init (GwNetwork *network)
+gw_network_init (GwNetwork *network, const GwKernels *kernels)
 {
+  network->kernels = kernels;
   network->layers = g_array_new (FALSE, FALSE, sizeof (GwLayer));
 }
 
@@ -44,8 +51,8 @@ gw_network_clear (GwNetwork *network)
 {
   for (guint i = 0; i < network->layers->len; i++)
     {
-      g_free (g_array_index (network->layers, GwLayer, i).weights);
-      g_free (g_array_index (network->layers, GwLayer, i).winograd);
+      gw_pages_free (g_array_index (network->layers, GwLayer, i).weights);
+      g_free (g_array_index (network->layers, GwLayer, i).bias);
     }
   g_clear_pointer (&network->layers, g_array_unref);
 }
@@ -60,21 +67,26 @@ tile_offset (const GwNetwork *network, const GwLayer *layer)
   switch (layer->kind)
     {
     case GW_LAYER_CONV3:
-      return (offset + 1) % GW_WINOGRAD_TILE;
+      return (offset + 1) % GW_TILE;
     case GW_LAYER_DOWN2:
       return (offset + 1) / 2;
     case GW_LAYER_UP2:
-      return 2 * offset % GW_WINOGRAD_TILE;
+      return 2 * offset % GW_TILE;
     default:
       return offset;
     }
 }
 
 int
-gw_network_add (GwNetwork *network, GwLayer layer)
+gw_network_add (GwNetwork *network, GwLayer layer, const float *weights, const float *bias)
 {
-  if (layer.kind == GW_LAYER_CONV3)
-    layer.winograd = gw_winograd_weights (&layer);
+  if (weights && !(layer.weights = gw_weights_arrange (network->kernels, &layer, weights)))
+    return -1;
+  if (bias)
+    {
+      layer.bias = g_new0 (float, gw_padded (layer.out));
+      memcpy (layer.bias, bias, layer.out * sizeof (float));
+    }
   layer.tile_offset = tile_offset (network, &layer);
   g_array_append_val (network->layers, layer);
 
@@ -129,12 +141,52 @@ gw_network_radius (const GwNetwork *network)
 
 /* ---- Planning -------------------------------------------------------------------------------------------- */
 
+/* How many rows a layer computes at once, at least: so many that the threads have work between two barriers, and in deep layers,
+ * that reading their weights is worth while. */
+static int
+rows_in_turn (const GwLayer *layer, int width, int threads, double work)
+{
+  const int tiles_in_row = (width + GW_TILE - 1) / GW_TILE;
+  double tiles = (work == 0 ? WORK : work) / ((double) GW_TILE_POINTS * layer->in * layer->out);
+
+  if (work == 0)
+    tiles = MAX (tiles, threads * gw_winograd_tiles (layer));
+
+  return GW_TILE * (1 + (int) ((tiles - 1) / tiles_in_row));
+}
+
+/* The input comes at the pace of the layer that can take least at once; no other may be slower, or its source would pile up. */
+static void
+plan_turns (GwPass *pass, double work)
+{
+  const int n = pass->network->layers->len, threads = gw_workers_count (pass->workers);
+  Ring *rings = pass->rings;
+
+  rings[0].turn = GW_TILE;
+  for (int i = 1; i < n; i++)
+    {
+      const GwLayer *layer = gw_network_get (pass->network, i);
+
+      if (layer->kind != GW_LAYER_CONV3)
+        continue;
+      rings[i].turn = rows_in_turn (layer, rings[i].width, threads, work);
+      if (layer->scale == 0)
+        rings[0].turn = rings[0].turn == GW_TILE ? rings[i].turn : MIN (rings[0].turn, rings[i].turn);
+    }
+  for (int i = 1; i < n; i++)
+    {
+      const int pace = ((rings[0].turn - 1) >> gw_network_get (pass->network, i)->scale) + 1;
+
+      rings[i].turn = MAX (rings[i].turn, (pace + GW_TILE - 1) / GW_TILE * GW_TILE);
+    }
+}
+
 /* How many rows of a layer can be computed, counted from the top, with what is there now. */
 static int
 rows_possible (const GwPass *pass, int number)
 {
   const GwLayer *layer = gw_network_get (pass->network, number);
-  const Ring *source = &pass->rings[layer->source];
+  const Ring *source = &pass->rings[layer->source], *ring = &pass->rings[number];
   int rows = source->done;
 
   if (layer->kind == GW_LAYER_CONV3 && source->done < source->total)
@@ -146,12 +198,17 @@ rows_possible (const GwPass *pass, int number)
 
   if (layer->addend >= 0)
     rows = MIN (rows, pass->rings[layer->addend].done);
-  /* No more than a block at once, also when the photo has ended and everything could be finished; but whole tiles. */
-  rows = MIN (rows, pass->rings[number].done + MAX (pass->block >> layer->scale, GW_WINOGRAD_TILE));
-  if (layer->winograd && rows < pass->rings[number].total)
-    rows -= (rows + layer->tile_offset) % GW_WINOGRAD_TILE;
 
-  return MAX (rows, pass->rings[number].done);
+  rows = MIN (rows, ring->done + ring->turn);
+  if (layer->kind == GW_LAYER_CONV3 && rows < ring->total)
+    {
+      /* Whole tiles, a turn of them; the first turn begins above the photo. */
+      rows -= (rows + layer->tile_offset) % GW_TILE;
+      if (source->done < source->total
+          && rows < (ring->done > 0 ? ring->done + ring->turn : ring->turn - layer->tile_offset))
+        return ring->done;
+    }
+  return MAX (rows, ring->done);
 }
 
 /* The first row of its source that a layer has to read for its own row @row. */
@@ -211,16 +268,20 @@ plan (GwPass *pass)
 {
   const int n = pass->network->layers->len;
 
-  while (pass->given < pass->rings[0].total)
+  while (pass->given < pass->rings[pass->outputs[0]].total)
     {
+      int rows;
+
       for (int i = 0; i < n; i++)
         {
           Ring *ring = &pass->rings[i];
 
-          ring->done = i == 0 ? MIN (ring->done + pass->block, ring->total) : rows_possible (pass, i);
+          ring->done = i == 0 ? MIN (ring->done + ring->turn, ring->total) : rows_possible (pass, i);
           ring->height = MAX (ring->height, ring->done - first_row_needed (pass, i));
         }
-      pass->given = rows_finished (pass);
+      rows = rows_finished (pass);
+      pass->most_rows = MAX (pass->most_rows, rows - pass->given);
+      pass->given = rows;
     }
 
   for (int i = 0; i < n; i++)
@@ -228,18 +289,28 @@ plan (GwPass *pass)
   pass->given = 0;
 }
 
+/* Up to the end of the last tile, and a pixel on either side. */
 static gsize
-row_length (const Ring *ring, int channels)
+row_length (const GwPass *pass, int number)
 {
-  /* up to the end of the last tile */
-  return (gsize) ((ring->width + GW_WINOGRAD_TILE - 1) / GW_WINOGRAD_TILE * GW_WINOGRAD_TILE + 2) * channels;
+  const int width = pass->rings[number].width;
+
+  return (gsize) ((width + GW_TILE - 1) / GW_TILE * GW_TILE + 2)
+         * gw_padded (gw_network_get (pass->network, number)->out);
+}
+
+static gsize
+ring_length (const GwPass *pass, int number)
+{
+  return pass->rings[number].height * row_length (pass, number);
 }
 
 GwPass *
 gw_pass_new (const GwNetwork *network, GwWorkers *workers, int width, int height, const int *outputs,
-             int n_outputs, int block)
+             int n_outputs, double work)
 {
   const int n = network->layers->len;
+  gsize scratch_size = 0, total = 0;
   g_autoptr (GwPass) pass = g_new0 (GwPass, 1);
 
   pass->network = network;
@@ -247,41 +318,37 @@ gw_pass_new (const GwNetwork *network, GwWorkers *workers, int width, int height
   pass->rings = g_new0 (Ring, n);
   pass->outputs = g_memdup2 (outputs, n_outputs * sizeof (int));
   pass->n_outputs = n_outputs;
-  pass->block = block;
 
   for (int i = 0; i < n; i++)
     {
-      pass->rings[i].width = width >> gw_network_get (network, i)->scale;
-      pass->rings[i].total = height >> gw_network_get (network, i)->scale;
+      const GwLayer *layer = gw_network_get (network, i);
+
+      pass->rings[i].width = width >> layer->scale;
+      pass->rings[i].total = height >> layer->scale;
+      if (layer->kind == GW_LAYER_CONV3)
+        scratch_size = MAX (scratch_size, gw_winograd_scratch (layer) * gw_workers_count (workers));
     }
+  plan_turns (pass, work);
   plan (pass);
 
   for (int i = 0; i < n; i++)
-    if (gw_network_get (network, i)->winograd)
-      pass->scratch_size = MAX (pass->scratch_size, gw_winograd_scratch (gw_network_get (network, i)));
-  pass->scratch = g_try_new (float, pass->scratch_size *gw_workers_count (workers));
-  if (pass->scratch_size > 0 && !pass->scratch)
+    total += ring_length (pass, i);
+  pass->pages = gw_pages_new (total + scratch_size);
+  if (!pass->pages)
     return NULL;
 
+  /* Zeroed: the pixels beside a row stay so. */
+  pass->scratch = pass->pages + total;
   for (int i = 0; i < n; i++)
-    {
-      Ring *ring = &pass->rings[i];
+    pass->rings[i].data = i == 0 ? pass->pages : pass->rings[i - 1].data + ring_length (pass, i - 1);
 
-      /* Zeroed: the pixels beside a row stay so. */
-      ring->data = g_try_malloc0_n (ring->height,
-                                    row_length (ring, gw_network_get (network, i)->out) * sizeof (float));
-      if (!ring->data)
-        return NULL;
-    }
   return g_steal_pointer (&pass);
 }
 
 void
 gw_pass_free (GwPass *pass)
 {
-  for (guint i = 0; i < pass->network->layers->len; i++)
-    g_free (pass->rings[i].data);
-  g_free (pass->scratch);
+  gw_pages_free (pass->pages);
   g_free (pass->rings);
   g_free (pass->outputs);
   g_free (pass);
@@ -293,9 +360,9 @@ float *
 gw_pass_row (GwPass *pass, int layer, int row)
 {
   const Ring *ring = &pass->rings[layer];
-  const int channels = gw_network_get (pass->network, layer)->out;
+  const int channels = gw_padded (gw_network_get (pass->network, layer)->out);
 
-  return ring->data + (row % ring->height) * row_length (ring, channels) + channels;
+  return ring->data + row % ring->height * row_length (pass, layer) + channels;
 }
 
 typedef struct
@@ -303,8 +370,8 @@ typedef struct
   GwPass *pass;
   const GwLayer *layer;
   int number;
-  int first;     /* row; the first of a tile may lie above the photo */
-  int stretches; /* in a row */
+  int first;     /* row */
+  int stretches; /* in a row, of a layer that is not in tiles */
 } Step;
 
 /* Pixels of a row to be shared out: an up-sampling layer's of its source, each becomes two. */
@@ -324,69 +391,87 @@ source_row (const Step *step, int row)
   return row >= 0 && row < source->total ? gw_pass_row (step->pass, step->layer->source, row) : NULL;
 }
 
-/* One stretch of the rows that are computed together: four for a layer in tiles, else one. */
-static void
-compute_tiles (const Step *step, int row, int x, float *scratch)
+/* The layer's rows in stretches of tiles; returns how many, or with @tiles NULL how many there would be. */
+static int
+list_tiles (const Step *step, int rows, GwTiles *tiles)
 {
   GwPass *pass = step->pass;
   const GwLayer *layer = step->layer;
   const Ring *ring = &pass->rings[step->number];
-  const float *rows[GW_WINOGRAD_TILE + 2], *addends[GW_WINOGRAD_TILE];
-  float *out[GW_WINOGRAD_TILE];
+  const int in_row = (ring->width + GW_TILE - 1) / GW_TILE;
+  const int stretches = (in_row + gw_winograd_tiles (layer) - 1) / gw_winograd_tiles (layer);
+  int n = 0;
 
-  for (int i = 0; i < GW_WINOGRAD_TILE + 2; i++)
-    rows[i] = source_row (step, row - 1 + i);
-  for (int i = 0; i < GW_WINOGRAD_TILE; i++)
-    {
-      out[i] = row + i >= 0 && row + i < ring->total ? gw_pass_row (pass, step->number, row + i) : NULL;
-      addends[i] = layer->addend >= 0 && out[i] ? gw_pass_row (pass, layer->addend, row + i) : NULL;
-    }
-  gw_winograd_conv3 (layer, rows, layer->addend >= 0 ? addends : NULL, out, x, ring->width, scratch);
+  /* the first tile may begin above the photo */
+  for (int y = step->first - (step->first + layer->tile_offset) % GW_TILE; y < step->first + rows;
+       y += GW_TILE)
+    for (int k = 0; k < stretches; k++, n++)
+      {
+        const int first = k * in_row / stretches;
+
+        if (!tiles)
+          continue;
+        tiles[n] = (GwTiles) { .x = GW_TILE * first, .n = (k + 1) * in_row / stretches - first };
+        for (int i = 0; i < GW_TILE_SOURCE; i++)
+          tiles[n].rows[i] = source_row (step, y - 1 + i);
+        for (int i = 0; i < GW_TILE; i++)
+          if (y + i >= 0 && y + i < ring->total)
+            {
+              tiles[n].out[i] = gw_pass_row (pass, step->number, y + i);
+              if (layer->addend >= 0)
+                tiles[n].addends[i] = gw_pass_row (pass, layer->addend, y + i);
+            }
+      }
+  return n;
 }
 
 static void
-compute_row (const Step *step, int row, int x)
+compute_tiles (const Step *step, int rows)
 {
-  const GwLayer *layer = step->layer;
-  const int n = MIN (STRETCH, shared_width (step->pass, step->number) - x);
-  float *out = gw_pass_row (step->pass, step->number, row);
-  const float *addend = layer->addend >= 0 ? gw_pass_row (step->pass, layer->addend, row) : NULL;
+  const int n = list_tiles (step, rows, NULL);
+  g_autofree GwTiles *tiles = g_new (GwTiles, n);
 
-  switch (layer->kind)
-    {
-    case GW_LAYER_CONV3:
-      gw_conv3 (layer,
-                (const float *[]) { source_row (step, row - 1), source_row (step, row),
-                                    source_row (step, row + 1) },
-                addend, out, x, n);
-      break;
-    case GW_LAYER_DOWN2:
-      gw_down2 (layer, (const float *[]) { source_row (step, 2 * row), source_row (step, 2 * row + 1) },
-                addend, out, x, n);
-      break;
-    case GW_LAYER_UP2:
-      gw_up2 (layer, source_row (step, row / 2), row % 2, addend, out, x, n);
-      break;
-    case GW_LAYER_ASINH:
-      gw_asinh (layer, source_row (step, row), addend,
-                gw_network_get (step->pass->network, layer->addend)->out, out, x, n);
-      break;
-    case GW_LAYER_INPUT:
-      break;
-    }
+  list_tiles (step, rows, tiles);
+  gw_winograd_run (step->pass->network->kernels, step->pass->workers, step->layer, tiles, n,
+                   step->pass->rings[step->number].width, step->pass->scratch);
 }
 
 static void
 compute_stretch (int job, int thread, gpointer data)
 {
   const Step *step = data;
-  const int group = job / step->stretches, x = job % step->stretches * STRETCH;
+  const GwLayer *layer = step->layer;
+  const GwKernels *kernels = step->pass->network->kernels;
+  const int row = step->first + job / step->stretches, x = job % step->stretches * STRETCH;
+  const int n = MIN (STRETCH, shared_width (step->pass, step->number) - x);
+  float *out = gw_pass_row (step->pass, step->number, row);
+  const float *addend = layer->addend >= 0 ? gw_pass_row (step->pass, layer->addend, row) : NULL;
 
-  if (step->layer->winograd)
-    compute_tiles (step, step->first + group * GW_WINOGRAD_TILE, x,
-                   step->pass->scratch + thread * step->pass->scratch_size);
-  else
-    compute_row (step, step->first + group, x);
+  switch (layer->kind)
+    {
+    case GW_LAYER_DOWN2:
+      gw_down2 (kernels, layer,
+                (const float *[]) { source_row (step, 2 * row), source_row (step, 2 * row + 1) }, addend, out,
+                x, n);
+      break;
+    case GW_LAYER_UP2:
+      gw_up2 (kernels, layer, source_row (step, row / 2), row % 2, addend, out, x, n);
+      break;
+    case GW_LAYER_ASINH:
+      gw_asinh (kernels, layer, source_row (step, row), addend,
+                gw_padded (gw_network_get (step->pass->network, layer->addend)->out), out, x, n);
+      break;
+    default:
+      break;
+    }
+}
+
+/* ---- The caller's turns ---------------------------------------------------------------------------------- */
+
+int
+gw_pass_most_rows (const GwPass *pass)
+{
+  return MAX (pass->most_rows, pass->rings[0].turn);
 }
 
 int
@@ -396,7 +481,7 @@ gw_pass_next (GwPass *pass, int *first)
 
   *first = input->done;
 
-  return MIN (pass->block, input->total - input->done);
+  return MIN (input->turn, input->total - input->done);
 }
 
 int
@@ -405,24 +490,23 @@ gw_pass_push (GwPass *pass, int *first)
   const int n = pass->network->layers->len;
 
   /* The caller has read what the last call finished; now its rows may be overwritten, as planned. */
-  pass->rings[0].done = MIN (pass->rings[0].done + pass->block, pass->rings[0].total);
+  pass->rings[0].done = MIN (pass->rings[0].done + pass->rings[0].turn, pass->rings[0].total);
   for (int i = 1; i < n; i++)
     {
       Ring *ring = &pass->rings[i];
       Step step
           = { .pass = pass, .layer = gw_network_get (pass->network, i), .number = i, .first = ring->done };
       int rows = rows_possible (pass, i) - ring->done;
-      int groups = rows;
 
-      if (step.layer->winograd)
+      if (rows == 0)
+        continue;
+      if (step.layer->kind == GW_LAYER_CONV3)
+        compute_tiles (&step, rows);
+      else
         {
-          step.first -= (ring->done + step.layer->tile_offset) % GW_WINOGRAD_TILE;
-          groups = (ring->done + rows - step.first + GW_WINOGRAD_TILE - 1) / GW_WINOGRAD_TILE;
+          step.stretches = (shared_width (pass, i) + STRETCH - 1) / STRETCH;
+          gw_workers_run (pass->workers, compute_stretch, &step, rows * step.stretches);
         }
-
-      step.stretches = (shared_width (pass, i) + STRETCH - 1) / STRETCH;
-      if (rows > 0)
-        gw_workers_run (pass->workers, compute_stretch, &step, groups * step.stretches);
       ring->done += rows;
     }
 

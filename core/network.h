@@ -10,6 +10,7 @@
 
 #include <glib.h>
 
+#include "kernels.h"
 #include "workers.h"
 
 typedef enum
@@ -24,31 +25,36 @@ typedef enum
 typedef struct
 {
   GwLayerKind kind;
-  int source;    /* the layer that it reads */
-  int addend;    /* a layer added to the result (residual or skip connection), or -1; ASINH: the noise */
-  gboolean relu; /* max (0, .) of the result */
-  int in, out;   /* channels */
-  int scale;     /* log2 of how much coarser than the input */
-  /* CONV3: [3][3][in][out]; DOWN2: [2][2][in][out]; UP2: [2][in][2][out] (row, column first) */
-  float *weights;
-  /* CONV3: the weights as core/winograd.h wants them, or NULL: plain products */
-  float *winograd;
-  /* CONV3 in tiles: their rows begin at -tile_offset, so that a tile never waits for one more row */
+  int source;     /* the layer that it reads */
+  int addend;     /* a layer added to the result (residual or skip connection), or -1; ASINH: the noise */
+  gboolean relu;  /* max (0, .) of the result */
+  int in, out;    /* channels; stored are gw_padded() of them */
+  int scale;      /* log2 of how much coarser than the input */
+  float *weights; /* as gw_weights_arrange() wants them */
+  float *bias;    /* [out], padded, or NULL */
+  /* CONV3 is computed in tiles: their rows begin at -tile_offset, so that a tile never waits for one more row */
   int tile_offset;
-  const float *bias; /* [out] or NULL */
   /* ASINH: where among the addend's channels the noise levels are */
   int first_plane, n_planes;
 } GwLayer;
 
 typedef struct
 {
+  const GwKernels *kernels;
   GArray *layers; /* GwLayer; a layer reads only layers before it; the first one is the input */
 } GwNetwork;
 
-void gw_network_init (GwNetwork *network);
+void gw_network_init (GwNetwork *network, const GwKernels *kernels);
 void gw_network_clear (GwNetwork *network);
-/* Takes over layer.weights, and sets layer.winograd and layer.tile_offset.  Returns the layer's number. */
-int gw_network_add (GwNetwork *network, GwLayer layer);
+/**
+ * gw_network_add:
+ * @layer: all but the weights, bias and tile_offset
+ * @weights: (nullable): as PyTorch stores them
+ * @bias: (nullable): [out]
+ *
+ * Returns: the layer's number, -1 if there is not enough memory.
+ */
+int gw_network_add (GwNetwork *network, GwLayer layer, const float *weights, const float *bias);
 
 const GwLayer *gw_network_get (const GwNetwork *network, int layer);
 /* Multiplications for one pixel of the input layer. */
@@ -62,20 +68,24 @@ typedef struct _GwPass GwPass;
 /**
  * gw_pass_new:
  * @width, @height: of the input layer, multiples of 2^(largest scale)
- * @outputs: the layers whose rows the caller reads, together with the input's
- * @block: rows of the input layer pushed at once, a multiple of 2^(largest scale)
+ * @outputs: the layers whose rows the caller reads, together with the input's; all of one scale
+ * @work: multiplications that a layer does at least before the next one has its turn; 0: enough to keep the threads busy.
+ *   The results do not depend on it.
  *
  * Plans how many rows each layer must keep, and allocates them; %NULL if there is not enough memory.
  */
 GwPass *gw_pass_new (const GwNetwork *network, GwWorkers *workers, int width, int height, const int *outputs,
-                     int n_outputs, int block);
+                     int n_outputs, double work);
 void gw_pass_free (GwPass *pass);
+
+/* The most rows that gw_pass_next() asks for, or gw_pass_push() finishes, at once. */
+int gw_pass_most_rows (const GwPass *pass);
 
 /* Rows of the input layer to be filled next: from *@first on, the number returned; 0 when the photo has ended. */
 int gw_pass_next (GwPass *pass, int *first);
-/* A row of a layer: width * channels floats, valid while the layer keeps it. */
+/* A row of a layer: width * gw_padded (channels) floats, valid while the layer keeps it. */
 float *gw_pass_row (GwPass *pass, int layer, int row);
-/* To be called when those rows are filled, until all rows are finished.  Computes at most a block of every layer.  Afterwards
+/* To be called when those rows are filled, until all rows are finished.  Every layer has at most one turn.  Afterwards
  * the rows from *@first on, the number returned, of all outputs are finished; they, and the same rows of the input, may be
  * read until the next rows are filled. */
 int gw_pass_push (GwPass *pass, int *first);

@@ -9,9 +9,6 @@
 #include "model.h"
 #include "noise.h"
 
-/* Blocks of this many rows of the coarsest layer: enough work for the threads between two barriers. */
-#define COARSE_ROWS 2
-
 /* A pixel beyond this is no photo any more, and its square must not overflow anywhere. */
 #define VALUE_LIMIT 1e4f
 
@@ -25,11 +22,11 @@ typedef struct
   GwPass *pass;
 
   int padded_width, padded_height;          /* multiples of the model's alignment */
-  int block;                                /* rows read or written at once */
   float *photo_rows, *level_rows;           /* a block as read */
   float *noisy, *level, *mean, *covariance; /* a block as written */
   int covariances;                          /* values a pixel */
-  int first;                                /* row of the photo with which the block being written begins */
+  int first_read;                           /* row of the photo with which the block as read begins */
+  int first;                                /* the same as written */
 } Job;
 
 static void
@@ -137,22 +134,21 @@ read_rows (Job *job, int y, int n, GError **error)
   return TRUE;
 }
 
-/* Spreads one photo row over the channels of an input row.  A grey photo's noise is the same in all three channels:
+/* Spreads a photo row, as read, over the channels of an input row.  A grey photo's noise is the same in all three channels:
  * along the grey axis (1,1,1)/sqrt(3) of the colour cube its level is sqrt(3) times as high, so that is what the network is
  * told (see grey_inputs in weights/model.py). */
 static void
-fill_input_row (Job *job, int y, const float *photo, const float *level)
+spread_row (const Job *job, const float *photo, const float *level, int row_of_cell, float *input)
 {
   const int shuffle = job->model->shuffle;
   const int cells = shuffle * shuffle;
   const int channels = job->photo->channels;
-  const int out = gw_network_get (&job->model->network, 0)->out;
-  float *input = gw_pass_row (job->pass, 0, y / shuffle);
+  const int out = gw_padded (gw_network_get (&job->model->network, 0)->out);
 
   for (int x = 0; x < job->padded_width; x++)
     {
       const int source = mirror (x, job->photo->width) * channels;
-      const int pixel = y % shuffle * shuffle + x % shuffle;
+      const int pixel = row_of_cell * shuffle + x % shuffle;
       float *cell = input + x / shuffle * out;
       float *grain = cell + 2 * GW_PLANES * cells;
       float told = 0;
@@ -169,6 +165,20 @@ fill_input_row (Job *job, int y, const float *photo, const float *level)
       for (int k = 0; k < job->model->grain; k++) /* the mean over the cell */
         grain[k] = (pixel == 0 ? 0 : grain[k]) + told / cells * job->noise->grain[k];
     }
+}
+
+/* One row of the network's input; @number counts from the block's first. */
+static void
+fill_input_row (int number, int thread, gpointer data)
+{
+  const Job *job = data;
+  const int shuffle = job->model->shuffle;
+  const gsize length = (gsize) job->photo->width * job->photo->channels;
+  float *input = gw_pass_row (job->pass, 0, job->first_read / shuffle + number);
+
+  for (int i = 0; i < shuffle; i++)
+    spread_row (job, job->photo_rows + (number * shuffle + i) * length,
+                job->level_rows + (number * shuffle + i) * length, i, input);
 }
 
 /* ---- Network to posterior -------------------------------------------------------------------------------- */
@@ -224,7 +234,7 @@ finish_row (int number, int thread, gpointer data)
   const int channels = job->photo->channels;
   const int width = job->photo->width;
   const int cell_row = y / shuffle;
-  const int in_channels = gw_network_get (&job->model->network, 0)->out;
+  const int in_channels = gw_padded (gw_network_get (&job->model->network, 0)->out);
   const float widening = 1 + job->noise->misfit;
   const float *input = gw_pass_row (job->pass, 0, cell_row);
   const float *residual = gw_pass_row (job->pass, job->model->mean, cell_row);
@@ -235,8 +245,8 @@ finish_row (int number, int thread, gpointer data)
       const gsize i = (gsize) number * width + x;
       const int cell = y % shuffle * shuffle + x % shuffle;
       const float *in = input + x / shuffle * in_channels + cell;
-      const float *r = residual + x / shuffle * (GW_MEAN_PLANES * cells) + cell;
-      const float *l = factors + x / shuffle * (GW_CHOLESKY * cells) + cell;
+      const float *r = residual + x / shuffle * gw_padded (GW_MEAN_PLANES * cells) + cell;
+      const float *l = factors + x / shuffle * gw_padded (GW_CHOLESKY * cells) + cell;
       float noisy[GW_PLANES], level[GW_PLANES], noise[GW_PLANES], g[GW_CHOLESKY];
 
       for (int p = 0; p < GW_PLANES; p++)
@@ -293,12 +303,12 @@ static gboolean
 allocate (Job *job, GwWorkers *workers, GError **error)
 {
   const GwModel *model = job->model;
-  const gsize pixels = (gsize) job->block * job->photo->width;
   const int outputs[] = { model->mean, model->cholesky };
+  gsize pixels;
 
   job->pass = gw_pass_new (&model->network, workers, job->padded_width / model->shuffle,
-                           job->padded_height / model->shuffle, outputs, G_N_ELEMENTS (outputs),
-                           job->block / model->shuffle);
+                           job->padded_height / model->shuffle, outputs, G_N_ELEMENTS (outputs), 0);
+  pixels = (gsize) (job->pass ? gw_pass_most_rows (job->pass) : 0) * model->shuffle * job->photo->width;
 
   job->photo_rows = g_try_new (float, pixels * job->photo->channels);
   job->level_rows = g_try_new (float, pixels * job->photo->channels);
@@ -331,7 +341,6 @@ gw_posterior_run (const GwModel *model, const GwPhoto *photo, const GwNoise *noi
 
   job.padded_width = (photo->width + aligned - 1) / aligned * aligned;
   job.padded_height = (photo->height + aligned - 1) / aligned * aligned;
-  job.block = COARSE_ROWS * aligned;
   job.covariances = photo->channels == 1 ? 1 : 6;
   workers = gw_workers_new (run->threads);
   if (!allocate (&job, workers, error))
@@ -348,12 +357,8 @@ gw_posterior_run (const GwModel *model, const GwPhoto *photo, const GwNoise *noi
       first *= model->shuffle;
       if (rows > 0 && !read_rows (&job, first, rows, error))
         return FALSE;
-      for (int k = 0; k < rows; k++)
-        {
-          const gsize offset = (gsize) k * photo->width * photo->channels;
-
-          fill_input_row (&job, first + k, job.photo_rows + offset, job.level_rows + offset);
-        }
+      job.first_read = first;
+      gw_workers_run (workers, fill_input_row, &job, rows / model->shuffle);
 
       rows = gw_pass_push (job.pass, &first) * model->shuffle;
       rows = MIN (rows, photo->height - job.first);

@@ -3,12 +3,81 @@
 
 #include <math.h>
 
+#include "weights.h"
+
 typedef struct
 {
   const GwLayer *layer;
+  const double *weights; /* conv3, down2: [out][in][row][column]; up2: [in][out][row][column] */
   const float *source;
   int width, height; /* of the source */
 } Image;
+
+/* ---- The weights as PyTorch had them, from what is left of them ------------------------------------------ */
+
+/* From G w to w: G's rows give w0 / 4, -(w0 + w1 + w2) / 6, (-w0 + w1 - w2) / 6, ..., w2. */
+static void
+inverse_transform (const double *points, int stride, double taps[3])
+{
+  taps[0] = 4 * points[0];
+  taps[1] = 3 * (points[2 * stride] - points[stride]);
+  taps[2] = points[5 * stride];
+}
+
+static void
+kernel_of (const GwKernels *kernels, const GwLayer *layer, int in, int out, double kernel[9])
+{
+  const gsize size = (gsize) gw_padded (layer->in) * gw_padded (layer->out);
+  double points[36], half[6][3];
+
+  for (int p = 0; p < 36; p++)
+    points[p] = layer->weights[p * size + gw_weights_index (kernels, layer, in, out)];
+  for (int i = 0; i < 6; i++)
+    inverse_transform (points + 6 * i, 1, half[i]);
+  for (int column = 0; column < 3; column++)
+    {
+      double taps[3];
+
+      inverse_transform (&half[0][column], 3, taps);
+      for (int row = 0; row < 3; row++)
+        kernel[3 * row + column] = taps[row];
+    }
+}
+
+static double *
+weights_of (const GwKernels *kernels, const GwLayer *layer)
+{
+  const gboolean up = layer->kind == GW_LAYER_UP2;
+  const int side = layer->kind == GW_LAYER_CONV3 ? 3 : 2;
+  double *weights = g_new (double, side *side * layer->in * layer->out), *next = weights;
+  int depth, columns;
+
+  gw_weights_shape (layer, &depth, &columns);
+  for (int a = 0; a < (up ? layer->in : layer->out); a++)
+    for (int b = 0; b < (up ? layer->out : layer->in); b++)
+      {
+        const int in = up ? a : b, out = up ? b : a;
+
+        if (side == 3)
+          {
+            kernel_of (kernels, layer, in, out, next);
+            next += 9;
+            continue;
+          }
+        for (int row = 0; row < 2; row++)
+          for (int column = 0; column < 2; column++)
+            {
+              const int k = up ? in : column * gw_padded (layer->in) + in;
+              const int j = up ? column * gw_padded (layer->out) + out : out;
+
+              *next++
+                  = layer->weights[(gsize) row * depth * columns + gw_weights_index (kernels, layer, k, j)];
+            }
+      }
+  return weights;
+}
+
+/* ---- The layers ------------------------------------------------------------------------------------------ */
 
 static double
 at (const Image *image, int x, int y, int c)
@@ -28,8 +97,7 @@ conv3 (const Image *image, int x, int y, int k)
   for (int i = 0; i < 3; i++)
     for (int j = 0; j < 3; j++)
       for (int c = 0; c < layer->in; c++)
-        sum += layer->weights[((i * 3 + j) * layer->in + c) * layer->out + k]
-               * at (image, x + j - 1, y + i - 1, c);
+        sum += image->weights[((k * layer->in + c) * 3 + i) * 3 + j] * at (image, x + j - 1, y + i - 1, c);
   return sum;
 }
 
@@ -42,8 +110,7 @@ down2 (const Image *image, int x, int y, int k)
   for (int i = 0; i < 2; i++)
     for (int j = 0; j < 2; j++)
       for (int c = 0; c < layer->in; c++)
-        sum += layer->weights[((i * 2 + j) * layer->in + c) * layer->out + k]
-               * at (image, 2 * x + j, 2 * y + i, c);
+        sum += image->weights[((k * layer->in + c) * 2 + i) * 2 + j] * at (image, 2 * x + j, 2 * y + i, c);
   return sum;
 }
 
@@ -54,8 +121,7 @@ up2 (const Image *image, int x, int y, int k)
   double sum = 0;
 
   for (int c = 0; c < layer->in; c++)
-    sum += layer->weights[((y % 2 * layer->in + c) * 2 + x % 2) * layer->out + k]
-           * at (image, x / 2, y / 2, c);
+    sum += image->weights[((c * layer->out + k) * 2 + y % 2) * 2 + x % 2] * at (image, x / 2, y / 2, c);
   return sum;
 }
 
@@ -72,11 +138,12 @@ noise_asinh (const Image *image, int x, int y, int k, const float *noise, int no
                 / sum);
 }
 
-float *
-reference_layer (const GwLayer *layer, const float *source, int width, int height, const float *addend,
-                 int noise_channels)
+static float *
+reference_layer (const GwKernels *kernels, const GwLayer *layer, const float *source, int width, int height,
+                 const float *addend, int noise_channels)
 {
-  const Image image = { layer, source, width, height };
+  g_autofree double *weights = layer->weights ? weights_of (kernels, layer) : NULL;
+  const Image image = { layer, weights, source, width, height };
   const int out_width = layer->kind == GW_LAYER_DOWN2 ? width / 2
                         : layer->kind == GW_LAYER_UP2 ? width * 2
                                                       : width;
@@ -119,8 +186,9 @@ reference_network (const GwNetwork *network, const float *input, int width, int 
       const int scale = gw_network_get (network, layer->source)->scale;
       const float *addend = layer->addend >= 0 ? images[layer->addend] : NULL;
 
-      images[i] = reference_layer (layer, images[layer->source], width >> scale, height >> scale, addend,
-                                   addend ? gw_network_get (network, layer->addend)->out : 0);
+      images[i]
+          = reference_layer (network->kernels, layer, images[layer->source], width >> scale, height >> scale,
+                             addend, addend ? gw_network_get (network, layer->addend)->out : 0);
     }
   result = g_steal_pointer (&images[wanted]);
   for (int i = 0; i < n; i++)

@@ -33,7 +33,9 @@ from photos import Photos, with_grain
 
 GRAIN_ERROR = 0.2                   # of what the network is told of a camera's noise, as --level-error
 GREY = 8                            # one crop in so many is a grey photo
+CAMERA = 3                          # one step in so many has cameras' noise, if wanted; white noise is harder to learn
 CHECKPOINT_SECONDS = 120
+LONGEST_STEP = 10                   # seconds; what is beyond was a pause, not training
 WARM_UP = 200                       # steps
 FALL = 0.3                          # share of the time in which the rate falls to zero
 TRUNK = 'd', 'dn', 'mid', 'up', 'u'  # layers whose kernels Muon trains
@@ -130,7 +132,7 @@ def main():
     parser.add_argument('--start', help='weights to start from (safetensors); they may be of a smaller network')
     parser.add_argument('--widths', type=int, nargs='+', required=True, help='channels at every scale')
     parser.add_argument('--blocks', type=int, required=True, help='residual blocks at every scale')
-    parser.add_argument('--camera', action='store_true', help='every other step noise of cameras, told by its grain')
+    parser.add_argument('--camera', action='store_true', help='one step in three noise of cameras, told by its grain')
     parser.add_argument('--level-error', type=float, default=0.2, help='error of the level told of cameras\' noise, sd '
                         'of its logarithm (default 0.2); 0.4 for a model that is to estimate the level')
     parser.add_argument('--compile', action='store_true', help='compile the network: minutes first, then faster (GPU)')
@@ -197,7 +199,7 @@ def main():
             for group in optimiser.param_groups:
                 group['lr'] = rate
         x = photos.crops(arguments.batch, arguments.crop, generator)
-        if arguments.camera and step % 2:
+        if arguments.camera and step % CAMERA == 0:
             first, second, zms = camera_losses(run, x, arguments.level_error, generator)
         else:
             x = with_grain(x, generator)
@@ -218,7 +220,7 @@ def main():
                 ema[name].lerp_(tensor, share)
         recent.append(torch.stack([first.detach(), second.detach(), zms, gradient]))
         now = time.monotonic()
-        elapsed, clock = elapsed + now - clock, now
+        elapsed, clock = elapsed + min(now - clock, LONGEST_STEP), now
         if now - saved > CHECKPOINT_SECONDS or elapsed >= 60 * arguments.minutes:
             save()
             current = {name: tensor.clone() for name, tensor in net.state_dict().items()}
