@@ -12,7 +12,7 @@
 #define STRETCH 128
 
 /* Multiplications between two barriers: half a millisecond or more. */
-#define WORK 6e7
+#define WORK 2e7
 
 /* The rows of a layer that are kept: row y lies in place y modulo height. */
 typedef struct

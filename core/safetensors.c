@@ -39,19 +39,17 @@ gw_safetensors_free (GwSafetensors *file)
   g_free (file);
 }
 
+/* The bits of a half, moved to where a float has them, are the same number but for the exponents' different bias. */
 static float
 half_to_float (guint16 half)
 {
-  const int exponent = half >> 10 & 31;
-  const float mantissa = half & 1023;
+  const guint32 bits = (guint32) (half & 0x7fff) << 13;
   float value;
 
-  if (exponent == 31)
-    value = mantissa > 0 ? NAN : INFINITY;
-  else if (exponent == 0)
-    value = ldexpf (mantissa, -24);
-  else
-    value = ldexpf (mantissa + 1024, exponent - 25);
+  memcpy (&value, &bits, 4);
+  value *= 0x1p112f;
+  if (value >= 0x1p16f) /* exponent 31 */
+    value = half & 1023 ? NAN : INFINITY;
 
   return half & 0x8000 ? -value : value;
 }

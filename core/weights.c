@@ -42,22 +42,18 @@ padded_matrices (const GwKernels *kernels, const GwLayer *layer, const float *we
     return NULL;
   for (int a = 0; a < (up ? layer->in : layer->out); a++)
     for (int b = 0; b < (up ? layer->out : layer->in); b++)
-      {
-        const int in = up ? a : b, out = up ? b : a;
+      for (int column = 0; column < side; column++)
+        {
+          /* two neighbouring pixels are one vector of twice the channels */
+          const int second = side == 3 ? 0 : column;
+          const int k = up ? a : second * gw_padded (layer->in) + b;
+          const int j = up ? second * gw_padded (layer->out) + b : a;
+          float *matrix = matrices + gw_weights_index (kernels, layer, k, j);
 
-        for (int row = 0; row < side; row++)
-          for (int column = 0; column < side; column++)
-            {
-              /* two neighbouring pixels are one vector of twice the channels */
-              const int matrix = side == 3 ? 3 * row + column : row;
-              const int second = side == 3 ? 0 : column;
-              const gsize i
-                  = up ? gw_weights_index (kernels, layer, in, second * gw_padded (layer->out) + out)
-                       : gw_weights_index (kernels, layer, second * gw_padded (layer->in) + in, out);
-
-              matrices[matrix * size + i] = *weights++;
-            }
-      }
+          for (int row = 0; row < side; row++)
+            matrix[(side == 3 ? 3 * row + column : row) * size]
+                = weights[(((gsize) a * (up ? layer->out : layer->in) + b) * side + row) * side + column];
+        }
   return matrices;
 }
 
