@@ -8,6 +8,7 @@
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 #include <math.h>
+#include <string.h>
 
 #include "crops.h"
 #include "model.h"
@@ -17,7 +18,9 @@
 #define FASTER 1.5f /* steps are taken this much larger than they come out; up to 2 converges */
 #define MOVED \
   0.4f /* share of the way that may have been wrong, as found on photos with noise of many kinds */
-#define PRIOR 0.1f /* a knot of brightness moves by itself as far as it has this share of all pixels */
+#define LEAST_GROWTH 0.1f /* of correlated noise, from one octave to the next */
+#define MONOCHROME -0.9f  /* grain of chroma below which there is none */
+#define PRIOR 0.1f        /* a knot of brightness moves by itself as far as it has this share of all pixels */
 
 /* Sums over the crops' pixels, each shared between the two nearest knots of brightness. */
 typedef struct
@@ -91,11 +94,13 @@ mean_level (const GwNoise *noise, int channels)
   return sqrt (sum / channels / GW_KNOTS);
 }
 
+/* Independent from pixel to pixel, if not from channel to channel: texture looks like that, cameras' noise does not. */
 static gboolean
 is_white (const GwNoise *noise)
 {
-  for (guint k = 0; k < G_N_ELEMENTS (noise->grain); k++)
-    if (noise->grain[k] != 0)
+  for (int k = 1; k < GW_OCTAVES; k++)
+    if (noise->grain[k] > noise->grain[0] + LEAST_GROWTH
+        || noise->grain[GW_OCTAVES + k] > noise->grain[GW_OCTAVES] + LEAST_GROWTH)
       return FALSE;
 
   return TRUE;
@@ -113,6 +118,10 @@ gw_noise_refine (const GwModel *model, const GwPhoto *photo, GwNoise *noise, con
     return TRUE;
   if (!(crops = gw_crops_new (photo, error)))
     return FALSE;
+
+  /* What the channels have in common may be texture; noise that they have in common entirely is a monochrome photo's. */
+  if (white && noise->grain[GW_OCTAVES] > MONOCHROME)
+    memset (noise->grain, 0, sizeof (noise->grain));
 
   /* White noise can only have been measured too strong, together with texture. With grain it may be either, but models
    * that know grain have learned to doubt the level that they are told of it: once is enough. */
