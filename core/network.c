@@ -162,16 +162,17 @@ plan_turns (GwPass *pass, double work)
   const int n = pass->network->layers->len, threads = gw_workers_count (pass->workers);
   Ring *rings = pass->rings;
 
-  rings[0].turn = GW_TILE;
+  rings[0].turn = rings[0].total;
   for (int i = 1; i < n; i++)
     {
       const GwLayer *layer = gw_network_get (pass->network, i);
 
+      rings[i].turn = GW_TILE;
       if (layer->kind != GW_LAYER_CONV3)
         continue;
       rings[i].turn = rows_in_turn (layer, rings[i].width, threads, work);
       if (layer->scale == 0)
-        rings[0].turn = rings[0].turn == GW_TILE ? rings[i].turn : MIN (rings[0].turn, rings[i].turn);
+        rings[0].turn = MIN (rings[0].turn, rings[i].turn);
     }
   for (int i = 1; i < n; i++)
     {
