@@ -1,6 +1,6 @@
 """Times the engine beside its peers, alternating with them in one run, and prints tables.
 
-    benchmark.py PROGRAM WEIGHTS [--megapixels 1 6 24] [--rounds 3]
+    benchmark.py PROGRAM WEIGHTS [--megapixels 1 6] [--rounds 2]
 
 PROGRAM is benchmark-engine, WEIGHTS the folder of the models. Peers: PyTorch with the same weights (channels_last, float32, and
 bfloat16 where the processor has instructions for it), and GIMP's own denoising filters. Of several rounds the
@@ -109,8 +109,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('program')
     parser.add_argument('weights')
-    parser.add_argument('--megapixels', type=float, nargs='+', default=[1, 6, 24])
-    parser.add_argument('--rounds', type=int, default=3)
+    parser.add_argument('--megapixels', type=float, nargs='+', default=[1, 6])
+    parser.add_argument('--rounds', type=int, default=2)
     arguments = parser.parse_args()
     program, weights, rounds = arguments.program, arguments.weights, arguments.rounds
     print(processor(), flush=True)
