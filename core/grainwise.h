@@ -118,6 +118,18 @@ typedef struct
  */
 GwNoise gw_noise_white (double level);
 
+/**
+ * gw_noise_set_grain_size:
+ * @size: 0 for noise that is independent from pixel to pixel, else the standard deviation, in pixels, of a Gaussian
+ *        that such noise has been blurred with
+ *
+ * Gives noise the grain that goes with one number; its level stays.
+ */
+void gw_noise_set_grain_size (GwNoise *noise, double size);
+
+/* The size whose grain is most like that of the noise in luma, 0 to 4. */
+double gw_noise_get_grain_size (const GwNoise *noise);
+
 /* A block of finished rows. */
 typedef struct
 {
@@ -222,7 +234,15 @@ typedef struct
   GwFit fit;
   double level_ratio; /* the noise measured over the noise assumed, in level */
   double error_ratio; /* the squared error to be expected over the predicted variance; 1 is right */
+
+  /* What is to be expected of the whole photo, widened by the error ratio if that is above 1. */
+  double mean_variance;
+  double doubtful; /* share of the pixels beyond GW_DOUBTFUL */
 } GwSelfCheck;
+
+/* A pixel is called doubtful if its standard deviation, the root mean square of its channels', exceeds this: its true
+ * colour may well be twice as far off. */
+#define GW_DOUBTFUL (5 / 255.0)
 
 /**
  * gw_self_check:

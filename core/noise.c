@@ -8,8 +8,9 @@
 #include "crops.h"
 #include "noise.h"
 
-#define HIGHEST 1e4f /* noise beyond this would overflow when squared */
-#define REACH 6      /* pixels to either side that brightness is taken from */
+#define HIGHEST 1e4f    /* noise beyond this would overflow when squared */
+#define LARGEST_GRAIN 4 /* pixels; larger grain cannot be told from it in the octaves there are */
+#define REACH 6         /* pixels to either side that brightness is taken from */
 
 GwNoise
 gw_noise_white (double level)
@@ -21,6 +22,42 @@ gw_noise_white (double level)
       noise.level[c][k] = level;
 
   return noise;
+}
+
+/* How much larger the standard deviation of sums of n x n pixels is than that of independent ones, for noise with the
+ * autocorrelation exp(-d^2 / 4 size^2) of white noise under a Gaussian. It is separable, and the root of its square. */
+static double
+blurred_octave (double size, int n)
+{
+  double sum = 1;
+
+  for (int d = 1; d < n && size > 0; d++)
+    sum += 2 * (1 - (double) d / n) * exp (-d * d / (4 * size * size));
+
+  return sum;
+}
+
+void
+gw_noise_set_grain_size (GwNoise *noise, double size)
+{
+  for (int k = 0; k < 2 * GW_OCTAVES; k++)
+    noise->grain[k] = blurred_octave (size, 1 << k % GW_OCTAVES) - 1;
+}
+
+double
+gw_noise_get_grain_size (const GwNoise *noise)
+{
+  const int last = GW_OCTAVES - 1;
+  const double wanted = (1 + noise->grain[last]) / MAX (1 + noise->grain[0], 0.01);
+  double low = 0, high = LARGEST_GRAIN;
+
+  for (int i = 0; i < 20; i++)
+    {
+      const double middle = 0.5 * (low + high);
+
+      *(blurred_octave (middle, 1 << last) < wanted ? &low : &high) = middle;
+    }
+  return wanted <= 1 ? 0 : 0.5 * (low + high);
 }
 
 gboolean

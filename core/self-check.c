@@ -28,7 +28,24 @@ typedef struct
   double assumed, there;       /* the noise, assumed and measured */
   double removed, left;        /* (y - D)^2 and C */
   double response;             /* b (D(y + e b) - D(y)) / e */
+  GArray *variances;           /* of every pixel, clipped ones too; means of the channels' */
 } Sums;
+
+static void
+add_variances (const GwPosterior *rows, Sums *sums)
+{
+  const int channels = rows->channels;
+
+  for (gsize i = 0; i < (gsize) rows->n_rows * rows->width; i++)
+    {
+      float sum = 0;
+
+      for (int c = 0; c < channels; c++)
+        sum += gw_posterior_variance (rows, i * channels + c);
+      sum /= channels;
+      g_array_append_val (sums->variances, sum);
+    }
+}
 
 static void
 add_rows (const GwPosterior *rows, int crop, gpointer data)
@@ -39,6 +56,7 @@ add_rows (const GwPosterior *rows, int crop, gpointer data)
   const float *photo = sums->crops->pixels[crop] + first;
   float *b = sums->noise[crop] + first;
 
+  add_variances (rows, sums);
   memcpy (sums->mean[crop] + first, rows->mean, sizeof (float) * rows->n_rows * rows->width * channels);
   for (int y = 0; y < rows->n_rows; y++)
     {
@@ -130,13 +148,28 @@ judge (const Sums *sums, const GwModel *model, const GwNoise *assumed)
                                                           : GW_FIT_AGREES;
 }
 
+static void
+expect (const GArray *variances, GwSelfCheck *check)
+{
+  const double widening = MAX (check->error_ratio, 1);
+
+  for (guint i = 0; i < variances->len; i++)
+    {
+      const double variance = widening * g_array_index (variances, float, i);
+
+      check->mean_variance += variance / variances->len;
+      check->doubtful += (variance > GW_DOUBTFUL * GW_DOUBTFUL) / (double) variances->len;
+    }
+}
+
 gboolean
 gw_self_check (const GwModel *model, const GwPhoto *photo, const GwNoise *assumed, const GwNoise *measured,
                const GwRun *run, GwSelfCheck *check, GError **error)
 {
   g_autoptr (GwCrops) crops = gw_crops_new (photo, error);
   g_autoptr (GRand) rand = g_rand_new_with_seed (0);
-  Sums sums = { .crops = crops, .measured = measured };
+  g_autoptr (GArray) variances = g_array_new (FALSE, FALSE, sizeof (float));
+  Sums sums = { .crops = crops, .measured = measured, .variances = variances };
   gboolean success;
 
   *check = (GwSelfCheck) { .fit = GW_FIT_UNKNOWN, .level_ratio = 1, .error_ratio = 1 };
@@ -155,13 +188,14 @@ gw_self_check (const GwModel *model, const GwPhoto *photo, const GwNoise *assume
     }
   if (!success)
     return FALSE;
-  if (!(sums.there > 0 && sums.assumed > 0 && sums.left > 0))
-    return TRUE;
-
-  check->level_ratio = sqrt (sums.there / sums.assumed);
-  check->fit = judge (&sums, model, assumed);
-  if (check->fit != GW_FIT_AGREES || !is_explained (&sums))
-    check->error_ratio = MAX (sums.removed - sums.there + 2 * sums.response, 0) / sums.left;
+  if (sums.there > 0 && sums.assumed > 0 && sums.left > 0)
+    {
+      check->level_ratio = sqrt (sums.there / sums.assumed);
+      check->fit = judge (&sums, model, assumed);
+      if (check->fit != GW_FIT_AGREES || !is_explained (&sums))
+        check->error_ratio = MAX (sums.removed - sums.there + 2 * sums.response, 0) / sums.left;
+    }
+  expect (variances, check);
 
   return TRUE;
 }

@@ -258,6 +258,30 @@ test_refined_grain (void)
   g_assert_cmpint (memcmp (measured.grain, refined.grain, sizeof (measured.grain)), ==, 0);
 }
 
+/* What seems to be noise that the channels share, and is as strong in every octave, was texture: only where there is no other
+ * noise, in a photo that is grey in all but its format, the channels do share it. */
+static void
+test_refined_shared (void)
+{
+  const SceneNoise kind = { .base = { 10, 10, 10 } };
+  static const float shared[2 * GW_OCTAVES] = { 0.3f, 0.3f, 0.35f, -0.2f, -0.2f, -0.2f };
+  static const float monochrome[2 * GW_OCTAVES] = { 0.73f, 0.73f, 0.73f, -1, -1, -1 };
+  static const float none[2 * GW_OCTAVES] = { 0 };
+  g_autoptr (Image) image = scene_new (300, 200, 3, &kind, FALSE, 33);
+  GwNoise noise = gw_noise_white (11 / 255.);
+
+  memcpy (noise.grain, shared, sizeof (shared));
+  noise = refine (image, noise);
+  g_assert_cmpmem (noise.grain, sizeof (none), none, sizeof (none));
+  check_level (&noise, 3, &kind, 0.08);
+
+  for (int i = 0; i < 300 * 200; i++)
+    image->values[3 * i + 1] = image->values[3 * i + 2] = image->values[3 * i];
+  memcpy (noise.grain, monochrome, sizeof (monochrome));
+  noise = refine (image, noise);
+  g_assert_cmpmem (noise.grain, sizeof (monochrome), monochrome, sizeof (monochrome));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -275,6 +299,7 @@ main (int argc, char **argv)
   g_test_add_func ("/estimate/refined-texture", test_refined_texture);
   g_test_add_func ("/estimate/refined-curve", test_refined_curve);
   g_test_add_func ("/estimate/refined-grain", test_refined_grain);
+  g_test_add_func ("/estimate/refined-shared", test_refined_shared);
 
   return g_test_run ();
 }

@@ -63,6 +63,46 @@ test_drawn (void)
       }
 }
 
+/* White noise under a Gaussian has the grain that goes with its size. */
+static void
+test_grain_size (void)
+{
+  static const double sizes[] = { 0, 0.7, 1, 1.5 };
+  const double grey[] = { 1 };
+  const int side = 256, reach = 8;
+
+  for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
+    {
+      g_autoptr (Image) white = image_random (side, side, 1, -1, 1, i);
+      g_autoptr (Image) blurred = image_new (side, side, 1);
+      GwNoise noise = gw_noise_white (1);
+      double first = 0;
+
+      for (int y = 0; y < side; y++)
+        for (int x = 0; x < side; x++)
+          for (int k = 0; k < (2 * reach + 1) * (2 * reach + 1); k++)
+            {
+              const int down = k / (2 * reach + 1) - reach, across = k % (2 * reach + 1) - reach;
+              const double far = down * down + across * across;
+              const double weight = far == 0 ? 1 : sizes[i] == 0 ? 0 : exp (-far / (2 * sizes[i] * sizes[i]));
+
+              blurred->values[y * side + x]
+                  += weight * white->values[(y + down + side) % side * side + (x + across + side) % side];
+            }
+      gw_noise_set_grain_size (&noise, sizes[i]);
+      for (int k = 0; k < GW_OCTAVES; k++)
+        {
+          const double found = octave (blurred->values, side, 1, grey, 1 << k);
+
+          first = k == 0 ? found : first;
+          g_test_message ("size %.1f: %.2f, found %.2f", sizes[i], noise.grain[k], found / first - 1);
+          g_assert_cmpfloat (fabs (found / first / (1 + noise.grain[k]) - 1), <, 0.06);
+          g_assert_cmpfloat (noise.grain[k], ==, noise.grain[GW_OCTAVES + k]);
+        }
+      g_assert_cmpfloat (fabs (gw_noise_get_grain_size (&noise) - sizes[i]), <, 1e-3);
+    }
+}
+
 /* ---- The check -------------------------------------------------------------------------------------------- */
 
 enum
@@ -94,22 +134,29 @@ mean_square (const Image *image, const Image *other)
   return sum / n;
 }
 
-/* The actual squared error over the predicted variance. */
+/* The actual squared error over the predicted variance, and that and the share of doubtful pixels. */
 static double
-actual_ratio (const GwModel *model, const Image *clean, const Image *noisy, const GwNoise *assumed)
+actual_ratio (const GwModel *model, const Image *clean, const Image *noisy, const GwNoise *assumed,
+              double *mean_variance, double *doubtful)
 {
   const int channels = clean->channels;
   g_auto (Result) result = { 0 };
   g_autoptr (GError) error = NULL;
-  double variance = 0;
 
+  *mean_variance = *doubtful = 0;
   g_assert_true (image_posterior (model, noisy, assumed, NULL, &result, &error));
   for (int i = 0; i < SIDE * SIDE; i++)
-    for (int c = 0; c < channels; c++)
-      variance += channels == 1 ? result.covariance->values[i]
-                                : result.covariance->values[6 * i + (const int[]) { 0, 3, 5 }[c]];
+    {
+      double variance = 0;
 
-  return mean_square (result.mean, clean) / (variance / (SIDE * SIDE * channels));
+      for (int c = 0; c < channels; c++)
+        variance += (channels == 1 ? result.covariance->values[i]
+                                   : result.covariance->values[6 * i + (const int[]) { 0, 3, 5 }[c]])
+                    / channels;
+      *mean_variance += variance / (SIDE * SIDE);
+      *doubtful += (sqrt (variance) > GW_DOUBTFUL) / (double) (SIDE * SIDE);
+    }
+  return mean_square (result.mean, clean) / *mean_variance;
 }
 
 static GwSelfCheck
@@ -141,7 +188,8 @@ test_level (void)
         g_autoptr (Image) noisy = scene_new (SIDE, SIDE, channels, &kind, FALSE, 1);
         const GwNoise assumed = gw_noise_white (wrong[i] * 12 / 255);
         const GwSelfCheck found = check (model, noisy, &assumed, &truth);
-        const double actual = actual_ratio (model, clean, noisy, &assumed);
+        double variance, doubtful;
+        const double actual = actual_ratio (model, clean, noisy, &assumed, &variance, &doubtful);
 
         g_test_message ("assumed %.1f times the noise: error %.2f times the predicted, self-check %.2f",
                         wrong[i], actual, found.error_ratio);
@@ -150,8 +198,16 @@ test_level (void)
                          wrong[i] < 1    ? GW_FIT_STRONGER
                          : wrong[i] == 1 ? GW_FIT_AGREES
                                          : GW_FIT_WEAKER);
+        g_assert_cmpfloat (fabs (found.mean_variance / (variance * MAX (found.error_ratio, 1)) - 1), <, 1e-3);
+        if (found.error_ratio <= 1)
+          g_assert_cmpfloat (fabs (found.doubtful - doubtful), <, 1e-3);
+        else
+          g_assert_cmpfloat (found.doubtful, >=, doubtful);
         if (wrong[i] == 1)
-          g_assert_cmpfloat (found.error_ratio, ==, 1);
+          {
+            g_assert_cmpfloat (found.error_ratio, ==, 1);
+            g_assert_cmpfloat (doubtful, >, 0);
+          }
         else
           g_assert_cmpfloat (fabs (found.error_ratio - actual), <, 0.25 + 0.05 * actual);
       }
@@ -169,11 +225,11 @@ test_grain (void)
   g_autoptr (GwModel) model = load ();
   GwNoise truth = assumed;
   GwSelfCheck found;
-  double actual;
+  double actual, variance, doubtful;
 
   memcpy (truth.grain, grain, sizeof (grain));
   found = check (model, noisy, &assumed, &truth);
-  actual = actual_ratio (model, clean, noisy, &assumed);
+  actual = actual_ratio (model, clean, noisy, &assumed, &variance, &doubtful);
   g_test_message ("error %.2f times the predicted, self-check %.2f", actual, found.error_ratio);
   g_assert_cmpint (found.fit, ==, GW_FIT_COARSER);
   g_assert_cmpfloat (fabs (log (found.error_ratio / actual)), <, 0.3);
@@ -244,6 +300,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/self-check/drawn", test_drawn);
+  g_test_add_func ("/self-check/grain-size", test_grain_size);
   g_test_add_func ("/self-check/level", test_level);
   g_test_add_func ("/self-check/grain", test_grain);
   g_test_add_func ("/self-check/nothing", test_nothing);
