@@ -12,15 +12,10 @@
 #include "photo-noise.h"
 #include "preview.h"
 #include "readout.h"
+#include "settings.h"
 
 #define DENOISE_PROC "plug-in-grainwise-denoise"
 #define ESTIMATE_PROC "plug-in-grainwise-estimate-noise"
-
-enum
-{
-  OUTPUT_NEW_LAYER,
-  OUTPUT_REPLACE
-};
 
 struct _Grainwise
 {
@@ -109,6 +104,85 @@ create_estimate (GimpPlugIn *plug_in)
   return procedure;
 }
 
+/* What is known of the noise. */
+static void
+add_noise_arguments (GimpProcedure *procedure)
+{
+  gimp_procedure_add_double_argument (
+      procedure, "noise-level", _ ("_Noise level"),
+      _ ("Standard deviation of the noise in 8-bit levels (white = 255); 0 = estimate it from the photo"), 0,
+      100, 0, G_PARAM_READWRITE);
+  gimp_procedure_add_choice_argument (
+      procedure, "brightness", _ ("Over _brightness"), _ ("How the noise level goes with brightness"),
+      gimp_choice_new_with_values ("measured", GW_BRIGHTNESS_MEASURED, _ ("Changes as measured"), NULL,
+                                   "uniform", GW_BRIGHTNESS_UNIFORM, _ ("Uniform"), NULL, NULL),
+      "measured", G_PARAM_READWRITE);
+  gimp_procedure_add_double_argument (
+      procedure, "grain-size", _ ("_Grain size"),
+      _ ("Pixels that the noise is blurred over: 0 if it is independent from pixel to "
+         "pixel; -1 = as measured"),
+      -1, 4, -1, G_PARAM_READWRITE);
+}
+
+static void
+add_strength_arguments (GimpProcedure *procedure)
+{
+  gimp_procedure_add_double_argument (procedure, "luminance-strength", _ ("Lum_inance"),
+                                      _ ("How much of the noise in brightness is taken away, in percent"), 0,
+                                      100, 100, G_PARAM_READWRITE);
+  gimp_procedure_add_double_argument (procedure, "colour-strength", _ ("Colo_ur"),
+                                      _ ("How much of the noise in colour is taken away, in percent"), 0, 100,
+                                      100, G_PARAM_READWRITE);
+  gimp_procedure_add_double_argument (procedure, "keep-grain", _ ("_Keep grain where unsure"),
+                                      _ ("Leaves noise where the denoised photo may be wrong, in percent: at "
+                                         "100 as strong as the uncertainty is"),
+                                      0, 100, 0, G_PARAM_READWRITE);
+}
+
+static void
+add_layer_arguments (GimpProcedure *procedure)
+{
+  gimp_procedure_add_choice_argument (
+      procedure, "output", _ ("Ou_tput"), _ ("Where the denoised photo goes"),
+      gimp_choice_new_with_values ("new-layer", GW_OUTPUT_NEW_LAYER, _ ("New layer above"), NULL, "replace",
+                                   GW_OUTPUT_REPLACE, _ ("Replace the layer's pixels"), NULL, NULL),
+      "new-layer", G_PARAM_READWRITE);
+  gimp_procedure_add_choice_argument (
+      procedure, "uncertainty", _ ("Uncertaint_y layer"),
+      _ ("What the second layer shows of the possible error"),
+      gimp_choice_new_with_values (
+          "none", GW_QUANTITY_NONE, _ ("None"), NULL, "standard-deviation", GW_QUANTITY_SD,
+          _ ("Standard deviation"), _ ("The error to be expected"), "variance", GW_QUANTITY_VARIANCE,
+          _ ("Variance"), _ ("Its square"), "interval", GW_QUANTITY_INTERVAL, _ ("95 % interval"),
+          _ ("Width of the range that holds the true value 95 times of 100"), "relative",
+          GW_QUANTITY_RELATIVE, _ ("Relative to contrast"),
+          _ ("Is this detail real? Black: it is; white: what is seen may be noise"), NULL),
+      "standard-deviation", G_PARAM_READWRITE);
+  gimp_procedure_add_choice_argument (
+      procedure, "colours", _ ("Colour ma_p"),
+      _ ("Of the uncertainty layer; all can be read without colour vision, too"),
+      gimp_choice_new_with_values ("grey", GW_COLOURS_GREY, _ ("Grey"), NULL, "magma", GW_COLOURS_MAGMA,
+                                   "Magma", NULL, "viridis", GW_COLOURS_VIRIDIS, "Viridis", NULL, "cividis",
+                                   GW_COLOURS_CIVIDIS, "Cividis", NULL, NULL),
+      "grey", G_PARAM_READWRITE);
+  gimp_procedure_add_double_argument (procedure, "scale-end", _ ("Scale ends _at"),
+                                      _ ("What the lightest colour stands for: levels, levels² of a "
+                                         "variance, percent of contrast; 0 = chosen to fit"),
+                                      0, 100000, 0, G_PARAM_READWRITE);
+  gimp_procedure_add_boolean_argument (procedure, "show-uncertainty", _ ("Sho_w the uncertainty layer"),
+                                       _ ("It covers the photo; otherwise it is hidden at first"), FALSE,
+                                       G_PARAM_READWRITE);
+  gimp_procedure_add_boolean_argument (procedure, "scale-bar", _ ("Layer with the scale _bar"),
+                                       _ ("A small picture of the colours and what they stand for"), FALSE,
+                                       G_PARAM_READWRITE);
+  gimp_procedure_add_boolean_argument (
+      procedure, "mask", _ ("Uncertainty as layer mas_k"),
+      _ ("Hides the denoised layer as far as it is unsure, so that the noisy photo shows there"), FALSE,
+      G_PARAM_READWRITE);
+  gimp_procedure_add_boolean_argument (procedure, "group", _ ("New layers in a _group"),
+                                       _ ("Keeps what belongs together together"), FALSE, G_PARAM_READWRITE);
+}
+
 static GimpProcedure *
 create_denoise (GimpPlugIn *plug_in)
 {
@@ -120,36 +194,22 @@ create_denoise (GimpPlugIn *plug_in)
   gimp_procedure_set_documentation (
       procedure, _ ("Remove noise from a photo, and show where the result can be trusted"),
       _ ("Estimates the photo behind the noise, and for every pixel how far the truth may lie from it, by a "
-         "score model "
-         "(Meng, Song, Li, Ermon 2021). Returns the layer with the denoised photo and the one with the "
-         "uncertainty, which "
-         "is hidden at first; its name tells the scale, its parasite \"grainwise\" all the rest."),
+         "score model (Meng, Song, Li, Ermon 2021). Returns the layer with the denoised photo and the one "
+         "with the "
+         "uncertainty, which is hidden at first; its name tells the scale, its parasite \"grainwise\" all "
+         "the rest."),
       DENOISE_PROC);
 
-  gimp_procedure_add_double_argument (
-      procedure, "noise-level", _ ("_Noise level"),
-      _ ("Standard deviation of the noise in 8-bit levels (white = 255); 0 = estimate it from the photo"), 0,
-      100, 0, G_PARAM_READWRITE);
-  gimp_procedure_add_choice_argument (
-      procedure, "output", _ ("Ou_tput"), _ ("Where the denoised photo goes"),
-      gimp_choice_new_with_values ("new-layer", OUTPUT_NEW_LAYER, _ ("New layer above"), NULL, "replace",
-                                   OUTPUT_REPLACE, _ ("Replace the layer's pixels"), NULL, NULL),
-      "new-layer", G_PARAM_READWRITE);
-  gimp_procedure_add_choice_argument (
-      procedure, "uncertainty", _ ("_Uncertainty layer"),
-      _ ("What the second layer shows of the possible error"),
-      gimp_choice_new_with_values ("none", GW_QUANTITY_NONE, _ ("None"), NULL, "standard-deviation",
-                                   GW_QUANTITY_SD, _ ("Standard deviation"), NULL, "variance",
-                                   GW_QUANTITY_VARIANCE, _ ("Variance"), NULL, NULL),
-      "standard-deviation", G_PARAM_READWRITE);
-  gimp_procedure_add_string_argument (procedure, "model", _ ("_Model"),
+  add_noise_arguments (procedure);
+  add_strength_arguments (procedure);
+  add_layer_arguments (procedure);
+  gimp_procedure_add_string_argument (procedure, "model", _ ("Mo_del"),
                                       _ ("Name of an installed model, or a .safetensors file"),
                                       GW_DEFAULT_MODEL, G_PARAM_READWRITE);
   gimp_procedure_add_choice_aux_argument (
       procedure, "view", _ ("_View"),
       _ ("What the preview shows. Keys in the preview: 1 noisy, 2 denoised, 3 uncertainty, 4 noisy and "
-         "denoised, "
-         "space to and fro, + and − zoom, arrows move"),
+         "denoised, space to and fro, + and − zoom, arrows move"),
       gimp_choice_new_with_values ("denoised", GW_VIEW_DENOISED, _ ("Denoised"), NULL, "uncertainty",
                                    GW_VIEW_UNCERTAINTY, _ ("Uncertainty"), NULL, "noisy", GW_VIEW_NOISY,
                                    _ ("Noisy"), NULL, "split", GW_VIEW_SPLIT, _ ("Noisy and denoised"), NULL,
@@ -230,24 +290,71 @@ show_progress (double fraction, gpointer data)
   gimp_progress_update (fraction);
 }
 
+static GwLayout
+chosen_layout (GimpProcedureConfig *config)
+{
+  GwLayout layout
+      = { .replace = gimp_procedure_config_get_choice_id (config, "output") == GW_OUTPUT_REPLACE };
+
+  gw_settings_uncertainty (config, &layout.quantity, &layout.colours, &layout.end);
+  g_object_get (config, "show-uncertainty", &layout.visible, "scale-bar", &layout.scale_bar, "mask",
+                &layout.mask, "group", &layout.group, NULL);
+
+  return layout;
+}
+
+/* What is left to do when the network is through: strength, and the map to be shown. */
 static gboolean
-denoise (GimpImage *image, GimpDrawable *drawable, GimpProcedureConfig *config, GimpLayer **denoised,
+add_layers (GimpImage *image, GimpLayer *layer, GeglBuffer *photo, const GeglRectangle *region,
+            const GwDenoised *denoised, GwResult *result, GwLayout *layout, GimpLayer **denoised_layer,
+            GimpLayer **uncertainty, GError **error)
+{
+  g_autoptr (GeglBuffer) blended = NULL;
+  g_autoptr (GeglBuffer) map = NULL;
+  double added = 0;
+
+  if (denoised->unsure)
+    blended = gw_strength_blend (&result->strength, photo, region, denoised, &added);
+  if (denoised->sd)
+    {
+      map = gw_uncertainty_map (layout->quantity, denoised);
+      if (layout->end <= 0)
+        layout->end = gw_uncertainty_end (layout->quantity, map);
+    }
+  if (gimp_image_get_base_type (image) == GIMP_GRAY)
+    layout->colours = GW_COLOURS_GREY; /* there are no others */
+  result->denoised = blended ? blended : denoised->denoised;
+  result->map = map;
+  result->unsure = denoised->unsure;
+  result->mean_variance = denoised->mean_variance + added;
+  result->doubtful = denoised->doubtful;
+  result->x = region->x;
+  result->y = region->y;
+
+  return gw_layers_add (image, layer, result, layout, denoised_layer, uncertainty, error);
+}
+
+static gboolean
+denoise (GimpImage *image, GimpDrawable *drawable, GimpProcedureConfig *config, GimpLayer **denoised_layer,
          GimpLayer **uncertainty, GError **error)
 {
   g_autoptr (GwModel) model = NULL;
   g_autoptr (GeglBuffer) photo = NULL;
+  g_auto (GwDenoised) denoised = { 0 };
   g_autofree char *model_name = NULL;
   g_autofree char *layer_name = gimp_item_get_name (GIMP_ITEM (drawable));
-  const gboolean replace = gimp_procedure_config_get_choice_id (config, "output") == OUTPUT_REPLACE;
   const GwRun run = { .threads = gimp_get_num_processors (), .progress = show_progress };
-  GwResult result = { .quantity = gimp_procedure_config_get_choice_id (config, "uncertainty") };
+  const GwNoiseTold told = gw_settings_noise (config);
+  GwResult result = { .strength = gw_settings_strength (config) };
+  GwLayout layout = chosen_layout (config);
   GeglRectangle region;
   GwPhotoNoise noise;
-  double level;
   gboolean success;
 
-  g_object_get (config, "noise-level", &level, "model", &model_name, NULL);
-  if (replace && !check_replaceable (drawable, error))
+  g_object_get (config, "model", &model_name, NULL);
+  if (layout.replace && layout.mask)
+    return refuse (error, _ ("Only a new layer can get a mask; choose a new layer as output, or no mask."));
+  if (layout.replace && !check_replaceable (drawable, error))
     return FALSE;
   if (!gimp_drawable_mask_intersect (drawable, &region.x, &region.y, &region.width, &region.height))
     return refuse (error, _ ("The selection does not touch the layer “%s”."), layer_name);
@@ -256,19 +363,19 @@ denoise (GimpImage *image, GimpDrawable *drawable, GimpProcedureConfig *config, 
 
   gimp_progress_init (_ ("Denoising"));
   photo = gimp_drawable_get_buffer (drawable);
-  if (!gw_photo_noise_measure (photo, &run, &noise, error)
-      || !gw_photo_noise_assume (photo, model, level > 0 ? level : -1, &run, &noise, error)
+  if (!gw_photo_noise_measure (photo, &run, &noise, error))
+    return FALSE;
+  gw_photo_noise_assume (&noise, &told);
+  if (!gw_photo_noise_check (photo, model, &run, &noise, error)
       || !gw_photo_denoise (photo, &region, model, &noise.assumed,
-                            result.quantity == GW_QUANTITY_NONE ? GW_MAP_NONE : GW_MAP_COLOUR, &run,
-                            &result.denoised, error))
+                            layout.quantity != GW_QUANTITY_NONE ? GW_MAP_COLOUR : GW_MAP_NONE,
+                            layout.mask || !gw_strength_is_full (&result.strength), &run, &denoised, error))
     return FALSE;
 
   result.noise = &noise;
   result.model = gw_model_get_card (model);
-  result.x = region.x;
-  result.y = region.y;
-  success = gw_layers_add (image, GIMP_LAYER (drawable), &result, replace, denoised, uncertainty, error);
-  gw_denoised_clear (&result.denoised);
+  success = add_layers (image, GIMP_LAYER (drawable), photo, &region, &denoised, &result, &layout,
+                        denoised_layer, uncertainty, error);
   gimp_progress_end ();
 
   return success;

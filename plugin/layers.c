@@ -1,18 +1,33 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "layers.h"
 
+#include <math.h>
 #include <string.h>
 #include <glib/gi18n-lib.h>
 #include <json-glib/json-glib.h>
 
 #include "config.h"
-#include "uncertainty.h"
 
 /* ---- What a layer says of itself ------------------------------------------------------------------------- */
 
 static void
+add_text (JsonBuilder *builder, const char *name, const char *text)
+{
+  json_builder_set_member_name (builder, name);
+  json_builder_add_string_value (builder, text);
+}
+
+static void
+add_number (JsonBuilder *builder, const char *name, double number)
+{
+  json_builder_set_member_name (builder, name);
+  json_builder_add_double_value (builder, number);
+}
+
+/* @white: what the lightest colour stands for. */
+static void
 attach_parasite (GimpLayer *layer, const GwResult *result, const char *quantity, const char *unit,
-                 double white)
+                 double white, GwColours colours)
 {
   g_autoptr (JsonBuilder) builder = json_builder_new ();
   g_autoptr (JsonNode) root = NULL;
@@ -20,19 +35,19 @@ attach_parasite (GimpLayer *layer, const GwResult *result, const char *quantity,
   GimpParasite *parasite;
 
   json_builder_begin_object (builder);
-  json_builder_set_member_name (builder, "quantity");
-  json_builder_add_string_value (builder, quantity);
-  json_builder_set_member_name (builder, "unit");
-  json_builder_add_string_value (builder, unit);
-  json_builder_set_member_name (builder, "white");
-  json_builder_add_double_value (builder, white);
+  add_text (builder, "quantity", quantity);
+  add_text (builder, "unit", unit);
+  add_number (builder, "white", white);
+  add_text (builder, "colours", gw_colours_name (colours));
   gw_photo_noise_add_json (result->noise, builder);
-  json_builder_set_member_name (builder, "model");
-  json_builder_add_string_value (builder, result->model->name);
-  json_builder_set_member_name (builder, "model_version");
-  json_builder_add_string_value (builder, result->model->version);
-  json_builder_set_member_name (builder, "grainwise");
-  json_builder_add_string_value (builder, GRAINWISE_VERSION);
+  add_number (builder, "luminance_strength", result->strength.luminance);
+  add_number (builder, "colour_strength", result->strength.colour);
+  add_number (builder, "keep_grain", result->strength.keep_grain);
+  add_number (builder, "expected_error_levels", 255 * sqrt (result->mean_variance));
+  add_number (builder, "doubtful", result->doubtful);
+  add_text (builder, "model", result->model->name);
+  add_text (builder, "model_version", result->model->version);
+  add_text (builder, "grainwise", GRAINWISE_VERSION);
   json_builder_end_object (builder);
   root = json_builder_get_root (builder);
   text = json_to_string (root, FALSE);
@@ -47,82 +62,100 @@ attach_parasite (GimpLayer *layer, const GwResult *result, const char *quantity,
 /* ---- Making layers, outside of the image ----------------------------------------------------------------- */
 
 static GimpLayer *
-new_layer (GimpImage *image, GimpLayer *source, const char *name, const GwResult *result, gboolean alpha)
+new_layer (GimpImage *image, const char *name, GeglBuffer *like, int x, int y, gboolean alpha)
 {
   const gboolean grey = gimp_image_get_base_type (image) == GIMP_GRAY;
-  GimpLayer *layer;
-  int x, y;
+  GimpLayer *layer = gimp_layer_new (image, name, gegl_buffer_get_width (like), gegl_buffer_get_height (like),
+                                     grey ? (alpha ? GIMP_GRAYA_IMAGE : GIMP_GRAY_IMAGE)
+                                          : (alpha ? GIMP_RGBA_IMAGE : GIMP_RGB_IMAGE),
+                                     100, GIMP_LAYER_MODE_NORMAL);
 
-  layer = gimp_layer_new (image, name, gegl_buffer_get_width (result->denoised.denoised),
-                          gegl_buffer_get_height (result->denoised.denoised),
-                          grey ? (alpha ? GIMP_GRAYA_IMAGE : GIMP_GRAY_IMAGE)
-                               : (alpha ? GIMP_RGBA_IMAGE : GIMP_RGB_IMAGE),
-                          100, GIMP_LAYER_MODE_NORMAL);
-  gimp_drawable_get_offsets (GIMP_DRAWABLE (source), &x, &y);
-  gimp_layer_set_offsets (layer, x + result->x, y + result->y);
+  gimp_layer_set_offsets (layer, x, y);
 
   return layer;
 }
 
 static GimpLayer *
-denoised_layer (GimpImage *image, GimpLayer *source, const GwResult *result)
+denoised_layer (GimpImage *image, GimpLayer *source, const GwResult *result, int x, int y)
 {
   g_autofree char *item = gimp_item_get_name (GIMP_ITEM (source));
   g_autofree char *name = g_strdup_printf (_ ("%s, denoised"), item);
   GimpLayer *layer
-      = new_layer (image, source, name, result, gimp_drawable_has_alpha (GIMP_DRAWABLE (source)));
+      = new_layer (image, name, result->denoised, x, y, gimp_drawable_has_alpha (GIMP_DRAWABLE (source)));
   g_autoptr (GeglBuffer) buffer = gimp_drawable_get_buffer (GIMP_DRAWABLE (layer));
 
-  gegl_buffer_copy (result->denoised.denoised, NULL, GEGL_ABYSS_NONE, buffer, NULL);
-  attach_parasite (layer, result, "posterior mean", "white = 1", 1);
+  gegl_buffer_copy (result->denoised, NULL, GEGL_ABYSS_NONE, buffer, NULL);
+  attach_parasite (layer, result, "posterior mean", "white = 1", 1, GW_COLOURS_GREY);
 
   return layer;
 }
 
-/* Grey, from black = 0 to white = the end of the scale, so that a value can be read off any pixel. */
+/* From the first colour = 0 to the last = the end of the scale, so that a value can be read off any pixel. */
 static GimpLayer *
-uncertainty_layer (GimpImage *image, GimpLayer *source, const GwResult *result)
+uncertainty_layer (GimpImage *image, const GwResult *result, const GwLayout *layout, int x, int y)
 {
-  const gboolean variance = result->quantity == GW_QUANTITY_VARIANCE;
-  const double white_sd = gw_uncertainty_white (result->denoised.sd);
-  const double white = variance ? white_sd * white_sd : white_sd;
-  g_autofree char *name = variance
-                              ? g_strdup_printf (_ ("Uncertainty, variance, white = %.4g levels²"), white)
-                              : g_strdup_printf (_ ("Uncertainty, sd, white = %.4g levels"), white);
-  GimpLayer *layer = new_layer (image, source, name, result, FALSE);
+  g_autofree char *end = gw_quantity_format (layout->quantity, layout->end);
+  /* translators: name of a layer: what it shows, and which value its lightest colour stands for */
+  g_autofree char *name = g_strdup_printf (_ ("%s, white = %s"), gw_quantity_title (layout->quantity), end);
+  GimpLayer *layer = new_layer (image, name, result->map, x, y, FALSE);
   g_autoptr (GeglBuffer) buffer = gimp_drawable_get_buffer (GIMP_DRAWABLE (layer));
-  const Babl *format = babl_format_with_space ("Y' float", gegl_buffer_get_format (buffer));
-  GeglBufferIterator *iter
-      = gegl_buffer_iterator_new (buffer, NULL, 0, format, GEGL_ACCESS_WRITE, GEGL_ABYSS_NONE, 2);
 
-  gegl_buffer_iterator_add (iter, result->denoised.sd, NULL, 0, NULL, GEGL_ACCESS_READ, GEGL_ABYSS_NONE);
-  while (gegl_buffer_iterator_next (iter))
-    for (int i = 0; i < iter->length; i++)
-      {
-        const float share = ((const float *) iter->items[1].data)[i] * 255 / white_sd;
+  gw_uncertainty_paint (result->map, layout->end, layout->colours, buffer);
+  attach_parasite (layer, result, gw_quantity_name (layout->quantity), gw_quantity_unit (layout->quantity),
+                   layout->end, layout->colours);
 
-        ((float *) iter->items[0].data)[i] = variance ? share * share : share;
-      }
-  attach_parasite (layer, result, variance ? "variance" : "standard deviation",
-                   variance ? "levels^2" : "levels", white);
+  return layer;
+}
+
+/* In the lower right corner of the region. */
+static GimpLayer *
+scale_layer (GimpImage *image, const GwResult *result, const GwLayout *layout, int x, int y)
+{
+  const int width = gegl_buffer_get_width (result->map), height = gegl_buffer_get_height (result->map);
+  g_autoptr (GeglBuffer) scale
+      = gw_uncertainty_scale (layout->quantity, layout->end, layout->colours, height / 3);
+  GimpLayer *layer = new_layer (image, _ ("Scale of the uncertainty"), scale,
+                                x + MAX (width - gegl_buffer_get_width (scale), 0),
+                                y + MAX (height - gegl_buffer_get_height (scale), 0), FALSE);
+  g_autoptr (GeglBuffer) buffer = gimp_drawable_get_buffer (GIMP_DRAWABLE (layer));
+
+  gegl_buffer_copy (scale, NULL, GEGL_ABYSS_NONE, buffer, NULL);
 
   return layer;
 }
 
 /* ---- Into the image -------------------------------------------------------------------------------------- */
 
-static gboolean
-insert (GimpImage *image, GimpLayer *layer, GimpLayer *above)
+/* Makes a mask dark where the result is unsure. */
+static void
+darken_mask (GimpLayerMask *mask, GeglBuffer *unsure)
 {
-  GimpItem *parent = gimp_item_get_parent (GIMP_ITEM (above));
+  g_autoptr (GeglBuffer) buffer = gimp_drawable_get_buffer (GIMP_DRAWABLE (mask));
+  GeglBufferIterator *iter = gegl_buffer_iterator_new (buffer, NULL, 0, babl_format ("Y float"),
+                                                       GEGL_ACCESS_READWRITE, GEGL_ABYSS_NONE, 2);
 
-  if (!gimp_image_insert_layer (image, layer, (GimpLayer *) parent,
-                                gimp_image_get_item_position (image, GIMP_ITEM (above))))
+  gegl_buffer_iterator_add (iter, unsure, NULL, 0, NULL, GEGL_ACCESS_READ, GEGL_ABYSS_NONE);
+  while (gegl_buffer_iterator_next (iter))
+    for (int i = 0; i < iter->length; i++)
+      ((float *) iter->items[0].data)[i] *= 1 - MIN (((const float *) iter->items[1].data)[i], 1);
+}
+
+/* @unsure: (nullable): makes its mask dark */
+static gboolean
+insert (GimpImage *image, GimpLayer *layer, GimpLayer *parent, int position, GeglBuffer *unsure)
+{
+  const gboolean selection = !gimp_selection_is_empty (image);
+  GimpLayerMask *mask;
+
+  if (!gimp_image_insert_layer (image, layer, parent, position))
     return FALSE;
-  if (!gimp_selection_is_empty (image))
-    return gimp_layer_add_mask (layer, gimp_layer_create_mask (layer, GIMP_ADD_MASK_SELECTION));
+  if (!selection && !unsure)
+    return TRUE;
+  mask = gimp_layer_create_mask (layer, selection ? GIMP_ADD_MASK_SELECTION : GIMP_ADD_MASK_WHITE);
+  if (unsure)
+    darken_mask (mask, unsure);
 
-  return TRUE;
+  return gimp_layer_add_mask (layer, mask);
 }
 
 /* Feathered selections, locked alpha and undo are GIMP's work here. */
@@ -130,11 +163,11 @@ static gboolean
 replace_pixels (GimpLayer *layer, const GwResult *result)
 {
   GimpDrawable *drawable = GIMP_DRAWABLE (layer);
-  const int width = gegl_buffer_get_width (result->denoised.denoised);
-  const int height = gegl_buffer_get_height (result->denoised.denoised);
+  const int width = gegl_buffer_get_width (result->denoised),
+            height = gegl_buffer_get_height (result->denoised);
   GeglBuffer *shadow = gimp_drawable_get_shadow_buffer (drawable);
 
-  gegl_buffer_copy (result->denoised.denoised, NULL, GEGL_ABYSS_NONE, shadow,
+  gegl_buffer_copy (result->denoised, NULL, GEGL_ABYSS_NONE, shadow,
                     GEGL_RECTANGLE (result->x, result->y, width, height));
   g_object_unref (shadow); /* flushes it */
 
@@ -142,23 +175,59 @@ replace_pixels (GimpLayer *layer, const GwResult *result)
          && gimp_drawable_update (drawable, result->x, result->y, width, height);
 }
 
+/* A group at that place, which new layers are then to go into. */
+static gboolean
+insert_group (GimpImage *image, GimpLayer *layer, GimpLayer **parent, int *position)
+{
+  g_autofree char *item = gimp_item_get_name (GIMP_ITEM (layer));
+  g_autofree char *name = g_strdup_printf (_ ("%s, with confidence"), item);
+  GimpLayer *group = GIMP_LAYER (gimp_group_layer_new (image, name));
+
+  if (!gimp_image_insert_layer (image, group, *parent, *position))
+    return FALSE;
+  *parent = group;
+  *position = 0;
+
+  return TRUE;
+}
+
 gboolean
-gw_layers_add (GimpImage *image, GimpLayer *layer, const GwResult *result, gboolean replace,
+gw_layers_add (GimpImage *image, GimpLayer *layer, const GwResult *result, const GwLayout *layout,
                GimpLayer **denoised, GimpLayer **uncertainty, GError **error)
 {
-  gboolean success;
+  const gboolean show = layout->quantity != GW_QUANTITY_NONE;
+  GimpLayer *parent = GIMP_LAYER (gimp_item_get_parent (GIMP_ITEM (layer)));
+  GimpLayer *scale = NULL;
+  int x, y, position;
+  gboolean success = TRUE;
 
-  *denoised = replace ? layer : denoised_layer (image, layer, result);
-  *uncertainty = result->quantity == GW_QUANTITY_NONE ? NULL : uncertainty_layer (image, layer, result);
+  gimp_drawable_get_offsets (GIMP_DRAWABLE (layer), &x, &y);
+  x += result->x;
+  y += result->y;
+  position = gimp_image_get_item_position (image, GIMP_ITEM (layer));
+  *denoised = layout->replace ? layer : denoised_layer (image, layer, result, x, y);
+  *uncertainty = show ? uncertainty_layer (image, result, layout, x, y) : NULL;
+  if (show && layout->scale_bar)
+    scale = scale_layer (image, result, layout, x, y);
 
   gimp_image_undo_group_start (image);
-  success = replace ? replace_pixels (layer, result) : insert (image, *denoised, layer);
+  if (layout->replace)
+    success = replace_pixels (layer, result);
+  if (success && layout->group && (show || !layout->replace))
+    success = insert_group (image, layer, &parent, &position);
+  if (success && !layout->replace)
+    success = insert (image, *denoised, parent, position, layout->mask ? result->unsure : NULL);
   if (success && *uncertainty)
     {
-      gimp_item_set_visible (GIMP_ITEM (*uncertainty), FALSE); /* it would cover the photo */
-      success = insert (image, *uncertainty, *denoised);
+      gimp_item_set_visible (GIMP_ITEM (*uncertainty), layout->visible);
+      success = insert (image, *uncertainty, parent, position, NULL);
     }
-  if (success) /* the next stroke is not meant for the hidden layer */
+  if (success && scale)
+    {
+      gimp_item_set_visible (GIMP_ITEM (scale), layout->visible);
+      success = gimp_image_insert_layer (image, scale, parent, position);
+    }
+  if (success) /* the next stroke is not meant for the uncertainty */
     success = gimp_image_set_selected_layers (image, (const GimpLayer *[]) { *denoised, NULL });
   gimp_image_undo_group_end (image);
 

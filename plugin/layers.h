@@ -7,37 +7,47 @@
 #include <libgimp/gimp.h>
 
 #include "photo-noise.h"
+#include "strength.h"
+#include "uncertainty.h"
 
 G_BEGIN_DECLS
 
 /* On both layers; holds JSON. */
 #define GW_PARASITE "grainwise"
 
-typedef enum
+/* How the result is put into the image. */
+typedef struct
 {
-  GW_QUANTITY_NONE,
-  GW_QUANTITY_SD,
-  GW_QUANTITY_VARIANCE
-} GwQuantity;
+  gboolean replace; /* put the denoised photo into the layer instead of a new one above it */
+  GwQuantity quantity;
+  GwColours colours;
+  double end;         /* of the uncertainty's scale; 0: chosen to fit */
+  gboolean scale_bar; /* a small layer with the scale */
+  gboolean mask;      /* the denoised layer gets a mask that hides it where it is unsure */
+  gboolean group;     /* the new layers come into a group */
+  gboolean visible;   /* show the uncertainty, which covers the photo */
+} GwLayout;
 
 typedef struct
 {
-  GwDenoised denoised; /* with the sd of the colour unless @quantity is NONE */
-  GwQuantity quantity;
+  GeglBuffer *denoised;
+  GeglBuffer *map;    /* of the quantity to be shown; NULL if none is */
+  GeglBuffer *unsure; /* sd over noise level, for a mask; may be NULL */
+  GwStrength strength;
   const GwPhotoNoise *noise;
   const GwModelCard *model;
-  int x, y; /* of the denoised region in the drawable */
+  double mean_variance, doubtful; /* of the whole result */
+  int x, y;                       /* of the denoised region in the drawable */
 } GwResult;
 
 /**
  * gw_layers_add:
- * @replace: put the denoised photo into @layer instead of a new layer above it
  * @denoised, @uncertainty: (out) (transfer none): the layers; @uncertainty may be %NULL
  *
  * Changes the image, in one undo group; all computing must be over, since from here on cancelling leaves traces.  The
- * uncertainty layer comes on top, hidden.  A selection becomes the mask of new layers.
+ * uncertainty layer comes on top.  A selection becomes the mask of new layers.
  */
-gboolean gw_layers_add (GimpImage *image, GimpLayer *layer, const GwResult *result, gboolean replace,
+gboolean gw_layers_add (GimpImage *image, GimpLayer *layer, const GwResult *result, const GwLayout *layout,
                         GimpLayer **denoised, GimpLayer **uncertainty, GError **error);
 
 G_END_DECLS

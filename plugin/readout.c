@@ -8,45 +8,67 @@
 
 #include "layers.h"
 
-/* What an uncertainty layer says of itself: the value that white stands for, and whether that is a variance. */
+/* How an uncertainty layer is to be read. */
+typedef struct
+{
+  double white; /* what the lightest colour stands for */
+  GwQuantity quantity;
+  GwColours colours;
+} Scale;
+
+/* What an uncertainty layer says of itself. */
 static gboolean
-read_scale (GimpDrawable *layer, double *white, gboolean *variance, GError **error)
+read_scale (GimpDrawable *layer, Scale *scale, GError **error)
 {
   g_autofree char *name = gimp_item_get_name (GIMP_ITEM (layer));
   GimpParasite *parasite = gimp_item_get_parasite (GIMP_ITEM (layer), GW_PARASITE);
   g_autoptr (JsonParser) parser = json_parser_new ();
-  JsonObject *object = NULL;
-  const char *unit = NULL;
   guint32 size = 0;
   const char *text = parasite ? gimp_parasite_get_data (parasite, &size) : NULL;
 
+  *scale = (Scale) { 0 };
   if (text && size > 0 && json_parser_load_from_data (parser, text, strnlen (text, size), NULL)
       && JSON_NODE_HOLDS_OBJECT (json_parser_get_root (parser)))
     {
-      object = json_node_get_object (json_parser_get_root (parser));
-      unit = json_object_get_string_member_with_default (object, "unit", NULL);
-      *white = json_object_get_double_member_with_default (object, "white", 0);
-      *variance = g_strcmp0 (unit, "levels^2") == 0;
+      JsonObject *object = json_node_get_object (json_parser_get_root (parser));
+      const char *quantity = json_object_get_string_member_with_default (object, "quantity", "");
+      const char *colour = json_object_get_string_member_with_default (object, "colours", "");
+
+      scale->white = json_object_get_double_member_with_default (object, "white", 0);
+      for (GwQuantity q = GW_QUANTITY_SD; q <= GW_QUANTITY_RELATIVE; q++)
+        if (g_str_equal (quantity, gw_quantity_name (q)))
+          scale->quantity = q;
+      for (GwColours c = GW_COLOURS_GREY; c <= GW_COLOURS_CIVIDIS; c++)
+        if (g_str_equal (colour, gw_colours_name (c)))
+          scale->colours = c;
     }
   g_clear_pointer (&parasite, gimp_parasite_free);
 
-  if (*white > 0 && (*variance || g_strcmp0 (unit, "levels") == 0))
+  if (scale->white > 0 && scale->quantity == GW_QUANTITY_RELATIVE)
+    g_set_error (
+        error, GIMP_PLUG_IN_ERROR, 0,
+        _ ("“%s” shows the uncertainty relative to the contrast around it, which is no number of levels; "
+           "choose a layer with the standard deviation."),
+        name);
+  else if (!(scale->white > 0) || scale->quantity == GW_QUANTITY_NONE)
+    g_set_error (error, GIMP_PLUG_IN_ERROR, 0,
+                 _ ("“%s” is no uncertainty layer of Grainwise; choose the one that denoising made."), name);
+  else
     return TRUE;
-  g_set_error (error, GIMP_PLUG_IN_ERROR, 0,
-               _ ("“%s” is no uncertainty layer of Grainwise; choose the one that denoising made."), name);
+
   return FALSE;
 }
 
 /* Root mean square and largest standard deviation, in 8-bit levels, over the pixels of @area (in the layer); if wished
  * only those that are selected. */
 static gboolean
-read_area (GimpImage *image, GimpDrawable *layer, const GeglRectangle *area, double white, gboolean variance,
+read_area (GimpImage *image, GimpDrawable *layer, const GeglRectangle *area, const Scale *scale,
            gboolean selected_only, double *sd, double *largest)
 {
   g_autoptr (GeglBuffer) buffer = gimp_drawable_get_buffer (layer);
   g_autoptr (GeglBuffer) selection
       = gimp_drawable_get_buffer (GIMP_DRAWABLE (gimp_image_get_selection (image)));
-  g_autofree float *values = g_new (float, area->width);
+  g_autofree float *colours = g_new (float, 3 * area->width);
   g_autofree float *selected = g_new (float, area->width);
   double sum = 0, weights = 0;
   int x, y;
@@ -59,13 +81,16 @@ read_area (GimpImage *image, GimpDrawable *layer, const GeglRectangle *area, dou
       const GeglRectangle there = { line.x + x, line.y + y, line.width, 1 };
 
       gegl_buffer_get (buffer, &line, 1.0,
-                       babl_format_with_space ("Y' float", gegl_buffer_get_format (buffer)), values,
+                       babl_format_with_space ("R'G'B' float", gegl_buffer_get_format (buffer)), colours,
                        GEGL_AUTO_ROWSTRIDE, GEGL_ABYSS_NONE);
       gegl_buffer_get (selection, &there, 1.0, babl_format ("Y float"), selected, GEGL_AUTO_ROWSTRIDE,
                        GEGL_ABYSS_NONE);
       for (int i = 0; i < area->width; i++)
         {
-          const double level = variance ? sqrt (values[i] * white) : values[i] * white;
+          const float *colour = colours + 3 * i;
+          const double share
+              = scale->colours == GW_COLOURS_GREY ? colour[1] : gw_colours_read (scale->colours, colour);
+          const double level = gw_quantity_to_sd (scale->quantity, share * scale->white);
           const double weight = selected_only ? selected[i] : 1;
 
           sum += weight * level * level;
@@ -86,8 +111,9 @@ run (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image, GimpDrawa
   GError *error = NULL;
   GimpValueArray *values;
   GeglRectangle area;
-  gboolean variance = FALSE, found, point;
-  double white = 0, sd, largest;
+  gboolean found, point;
+  Scale scale;
+  double sd, largest;
   int x, y, left, top;
 
   gegl_init (NULL, NULL);
@@ -98,7 +124,7 @@ run (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image, GimpDrawa
       g_set_error (&error, GIMP_PLUG_IN_ERROR, 0, _ ("Choose one uncertainty layer."));
       return gimp_procedure_new_return_values (procedure, GIMP_PDB_EXECUTION_ERROR, error);
     }
-  if (!read_scale (drawables[0], &white, &variance, &error))
+  if (!read_scale (drawables[0], &scale, &error))
     return gimp_procedure_new_return_values (procedure, GIMP_PDB_EXECUTION_ERROR, error);
 
   gimp_drawable_get_offsets (drawables[0], &left, &top);
@@ -111,8 +137,8 @@ run (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image, GimpDrawa
               && area.y < gimp_drawable_get_height (drawables[0]);
     }
   if (!found
-      || !read_area (image, drawables[0], &area, white, variance, !point && !gimp_selection_is_empty (image),
-                     &sd, &largest))
+      || !read_area (image, drawables[0], &area, &scale, !point && !gimp_selection_is_empty (image), &sd,
+                     &largest))
     {
       g_set_error (&error, GIMP_PLUG_IN_ERROR, 0,
                    _ ("There is nothing to read: the selection or the point does not touch the layer."));

@@ -127,8 +127,9 @@ def call(name, image, *drawables, **arguments):
 
 
 def denoise(image, *drawables, **arguments):
-    """The layers with the denoised photo and the uncertainty."""
-    return call('denoise', image, *drawables, **{'noise_level': NOISE} | arguments)
+    """The layers with the denoised photo and the uncertainty, of white noise unless told otherwise."""
+    return call('denoise', image, *drawables,
+                **{'noise_level': NOISE, 'brightness': 'uniform', 'grain_size': 0.0} | arguments)
 
 
 def denoise_pixels(pixels):
@@ -235,14 +236,123 @@ class Layers(GimpTest):
         self.assertIsNone(uncertainty)
         self.assertEqual(image.get_layers(), [denoised, layer])
 
-    def test_variance(self):
+    def test_quantities(self):
+        """What they show, in units, follows from the standard deviation."""
         image, layer = new_image(make_photo())
         _, sd = denoise(image, layer)
-        _, variance = denoise(image, layer, uncertainty='variance')
-        white = report(variance)['white']
-        self.assertAlmostEqual(white, report(sd)['white'] ** 2)
-        self.assertEqual(variance.get_name(), f'Uncertainty, variance, white = {white:.4g} levels²')
-        self.assert_near(get_pixels(variance, grey=True), get_pixels(sd, grey=True) ** 2, 0.01)
+        levels = get_pixels(sd, grey=True) * report(sd)['white']
+        for name, title, unit, value in (('variance', 'Uncertainty, variance', 'levels²', levels ** 2),
+                                         ('interval', 'Uncertainty, 95 % interval', 'levels', 3.92 * levels)):
+            _, other = denoise(image, layer, uncertainty=name)
+            white = report(other)['white']
+            self.assertEqual(other.get_name(), f'{title}, white = {white:.4g} {unit}')
+            np.testing.assert_allclose(get_pixels(other, grey=True) * white, value, rtol=1e-4)
+        _, relative = denoise(image, layer, uncertainty='relative')
+        self.assertEqual(relative.get_name(), 'Uncertainty over contrast, white = 100 %')
+
+    def test_relative_to_contrast(self):
+        """Where the denoised photo has strong contrast, the uncertainty is a small part of it."""
+        photo = np.full((64, 96, 3), 0.5)
+        photo[:, 48:] += 0.3 * np.sign(np.sin(np.arange(48) * np.pi / 4 + 0.1))[:, None]
+        image, layer = new_image(photo + NOISE / 255 * np.random.default_rng(2).normal(size=photo.shape))
+        _, relative = denoise(image, layer, uncertainty='relative')
+        share = get_pixels(relative, grey=True)
+        self.assertGreater(share.min(), 0)
+        self.assertLess(share.max(), 1)
+        self.assertLess(share[:, 60:84].mean(), 0.3 * share[:, 12:36].mean())
+
+    def test_fixed_scale(self):
+        image, layer = new_image(make_photo())
+        _, automatic = denoise(image, layer)
+        _, fixed = denoise(image, layer, scale_end=50.0)
+        self.assertEqual(fixed.get_name(), 'Uncertainty, sd, white = 50 levels')
+        np.testing.assert_allclose(get_pixels(fixed, grey=True) * 50,
+                                   get_pixels(automatic, grey=True) * report(automatic)['white'], rtol=1e-4)
+        _, percent = denoise(image, layer, uncertainty='relative', scale_end=50.0)
+        self.assertEqual(report(percent)['white'], 0.5)
+
+    def test_colours(self):
+        """They can be read back into numbers; a grey image has none."""
+        image, layer = new_image(make_photo(), Gimp.Precision.U8_NON_LINEAR)
+        _, grey = denoise(image, layer, scale_end=20.0)
+        wanted = call('read-uncertainty', image, grey)
+        for name in 'magma', 'viridis', 'cividis':
+            _, coloured = denoise(image, layer, colours=name, scale_end=20.0)
+            pixels = get_pixels(coloured, grey=False)
+            self.assertGreater(np.ptp(pixels, axis=2).mean(), 0.1)
+            np.testing.assert_allclose(call('read-uncertainty', image, coloured), wanted, rtol=0.02)
+        image, layer = new_image(make_photo(channels=1))
+        _, coloured = denoise(image, layer, colours='magma')
+        self.assertEqual(report(coloured)['colours'], 'grey')
+
+    def test_scale_bar(self):
+        image, layer = new_image(make_photo(400, 300))
+        denoised, uncertainty = denoise(image, layer, scale_bar=True, show_uncertainty=True)
+        scale = image.get_layers()[0]
+        self.assertEqual(image.get_layers()[1:], [uncertainty, denoised, layer])
+        self.assertEqual(scale.get_name(), 'Scale of the uncertainty')
+        self.assertTrue(scale.get_visible() and uncertainty.get_visible())
+        self.assertEqual(scale.get_offsets()[1:], (400 - scale.get_width(), 300 - scale.get_height()))
+        self.assertLess(get_pixels(scale, grey=False).min(), 0.01)
+
+    def test_mask(self):
+        """Where the result is unsure, the noisy photo shows."""
+        image, layer = new_image(make_photo())
+        denoised, uncertainty = denoise(image, layer, mask=True)
+        sd = get_pixels(uncertainty, grey=True).squeeze() * report(uncertainty)['white']
+        mask = get_mask(denoised.get_mask(), 0, 0, 96, 64)
+        np.testing.assert_allclose(mask, 1 - np.minimum(sd / NOISE, 1), atol=0.001)
+        self.assertIsNone(uncertainty.get_mask())
+        denoised, none = denoise(image, layer, mask=True, uncertainty='none')
+        self.assertIsNone(none)
+        np.testing.assert_array_equal(get_mask(denoised.get_mask(), 0, 0, 96, 64), mask)
+
+        image.select_rectangle(REPLACE, 10, 10, 40, 30)
+        denoised, _ = denoise(image, layer, mask=True)
+        np.testing.assert_allclose(get_mask(denoised.get_mask(), 0, 0, 40, 30), mask[10:40, 10:50], atol=1e-6)
+
+    def test_group_of_results(self):
+        image, layer = new_image(make_photo())
+        denoised, uncertainty = denoise(image, layer, group=True, scale_bar=True)
+        group = image.get_layers()[0]
+        self.assertEqual(image.get_layers(), [group, layer])
+        self.assertEqual(group.get_name(), 'Photo, with confidence')
+        self.assertEqual(group.get_children()[1:], [uncertainty, denoised])
+        denoise(image, layer, group=True, output='replace', uncertainty='none')
+        self.assertEqual(len(image.get_layers()), 2)  # no empty group
+
+    def test_strength(self):
+        image, layer = new_image(make_photo(120, 90))
+        noisy = get_pixels(layer)
+        full, uncertainty = denoise(image, layer)
+        full, sd = get_pixels(full), get_pixels(uncertainty, grey=True) * report(uncertainty)['white']
+        weights = np.array((0.2126, 0.7152, 0.0722))
+
+        for luminance, colour in (0, 0), (40, 40), (0, 100), (100, 0):
+            some, _ = denoise(image, layer, luminance_strength=float(luminance), colour_strength=float(colour))
+            left = noisy - full
+            grey = (left @ weights)[..., None]
+            wanted = full + (1 - luminance / 100) * grey + (1 - colour / 100) * (left - grey)
+            self.assert_near(get_pixels(some), wanted, 0.01)
+            self.assertAlmostEqual(report(some)['luminance_strength'], luminance / 100)
+            error = (report(uncertainty)['expected_error_levels'] ** 2 + (255 * (wanted - full)).var()) ** 0.5
+            self.assertAlmostEqual(report(some)['expected_error_levels'], error, delta=0.02 * error)
+
+        kept, _ = denoise(image, layer, keep_grain=100.0)
+        self.assert_near(get_pixels(kept), full + (noisy - full) * np.minimum(sd / NOISE, 1), 0.05)
+
+    def test_told_noise(self):
+        """As measured, but for what is told."""
+        photo = make_photo(300, 200)
+        for channels in 1, 3:
+            image, layer = new_image(photo[..., :channels])
+            measured = get_pixels(denoise(image, layer, noise_level=0.0, brightness='measured', grain_size=-1.0)[0])
+            level, *_ = call('estimate-noise', image, layer)
+            for told in ({'noise_level': level, 'brightness': 'measured', 'grain_size': -1.0},):
+                self.assert_near(get_pixels(denoise(image, layer, **told)[0]), measured, 0.02)
+            for told in ({'noise_level': 2 * level}, {'brightness': 'uniform'}, {'grain_size': 1.0}):
+                other = denoise(image, layer, **{'noise_level': 0.0, 'brightness': 'measured', 'grain_size': -1.0} | told)[0]
+                self.assertGreater(255 * np.abs(get_pixels(other) - measured).max(), 0.05)
 
     def test_report(self):
         model = json.loads(subprocess.check_output([os.environ['GRAINWISE'], 'info', '--json']))
@@ -253,8 +363,9 @@ class Layers(GimpTest):
 
         for each, quantity in zip(layers, ('posterior mean', 'standard deviation')):
             self.assertEqual(set(report(each)),
-                             {'quantity', 'unit', 'white', 'noise_level', 'noise_estimated', 'self_check', 'model',
-                              'model_version', 'grainwise'})
+                             {'quantity', 'unit', 'white', 'colours', 'noise_level', 'noise_estimated', 'grain_size',
+                              'self_check', 'luminance_strength', 'colour_strength', 'keep_grain',
+                              'expected_error_levels', 'doubtful', 'model', 'model_version', 'grainwise'})
             self.assertEqual(report(each)['self_check']['noise'], 'agrees')
             self.assertEqual(report(each)['quantity'], quantity)
             self.assertAlmostEqual(report(each)['noise_level'], NOISE, places=4)
@@ -370,11 +481,11 @@ class Selections(GimpTest):
 
 class Readout(GimpTest):
     def test_point_and_selection(self):
-        for quantity, power in ('standard-deviation', 1), ('variance', 2):
+        for quantity, power, widths in ('standard-deviation', 1, 1), ('variance', 2, 1), ('interval', 1, 3.92):
             image, layer = new_image(make_photo(120, 90))
             layer.set_offsets(-10, 5)
             denoised, uncertainty = denoise(image, layer, uncertainty=quantity)
-            levels = (get_pixels(uncertainty, grey=True).squeeze() * report(uncertainty)['white']) ** (1 / power)
+            levels = (get_pixels(uncertainty, grey=True).squeeze() * report(uncertainty)['white'] / widths) ** (1 / power)
 
             sd, largest = call('read-uncertainty', image, uncertainty)
             np.testing.assert_allclose((sd, largest), ((levels ** 2).mean() ** 0.5, levels.max()), rtol=1e-4)
@@ -388,6 +499,9 @@ class Readout(GimpTest):
             for wrong, message in ((denoised, 'is no uncertainty layer'), (layer, 'is no uncertainty layer')):
                 with self.assertRaisesRegex(Refused, message):
                     call('read-uncertainty', image, wrong)
+            _, relative = denoise(image, layer, uncertainty='relative')
+            with self.assertRaisesRegex(Refused, 'relative to the contrast'):
+                call('read-uncertainty', image, relative)
             with self.assertRaisesRegex(Refused, 'nothing to read'):
                 call('read-uncertainty', image, uncertainty, x=115, y=3)
             image.select_rectangle(REPLACE, 115, 0, 3, 3)
@@ -510,6 +624,9 @@ class Refusals(GimpTest):
     def test_locked_group(self):
         self.group().set_lock_content(True)
         self.assert_refused('are locked', self.layer, output='replace')
+
+    def test_mask_without_layer(self):
+        self.assert_refused('Only a new layer can get a mask', self.layer, output='replace', mask=True)
 
     def test_text(self):
         text = self.text()

@@ -131,7 +131,9 @@ save_uncertainty (const char *path, GeglBuffer *sd, GError **error)
   if (gw_photo_file_is_numeric (path))
     return gw_photo_file_save_numbers (sd, path, error);
 
-  g_autoptr (GeglBuffer) picture = gw_uncertainty_picture (sd, gw_uncertainty_white (sd));
+  const GwDenoised denoised = { .sd = sd };
+  g_autoptr (GeglBuffer) map = gw_uncertainty_map (GW_QUANTITY_SD, &denoised);
+  g_autoptr (GeglBuffer) picture = gw_uncertainty_picture (GW_QUANTITY_SD, map, GW_COLOURS_MAGMA);
 
   return gw_photo_file_save (picture, path, NULL, NULL, error);
 }
@@ -168,6 +170,7 @@ report (const DenoiseOptions *options, GeglBuffer *photo, const GwPhotoNoise *no
       add_int (builder, "peak_memory_bytes", peak_memory ());
       add_double (builder, "mean_sd_levels", 255 * result->mean_sd);
       add_double (builder, "predicted_psnr", psnr);
+      add_double (builder, "doubtful", result->doubtful);
       json_builder_end_object (builder);
       print_json (builder);
     }
@@ -198,6 +201,8 @@ denoise (const DenoiseOptions *options, GError **error)
   GwMap map = !options->uncertainty                             ? GW_MAP_NONE
               : gw_photo_file_is_numeric (options->uncertainty) ? GW_MAP_CHANNELS
                                                                 : GW_MAP_COLOUR;
+  const gboolean told = options->noise_levels >= 0;
+  const GwNoiseTold white = { options->noise_levels, TRUE, 0 }, nothing = { -1, FALSE, -1 };
   GwPhotoNoise noise;
   double seconds;
 
@@ -210,8 +215,10 @@ denoise (const DenoiseOptions *options, GError **error)
     return FALSE;
 
   g_timer_start (timer);
-  if (!gw_photo_noise_measure (photo, &run, &noise, error)
-      || !gw_photo_noise_assume (photo, model, options->noise_levels, &run, &noise, error))
+  if (!gw_photo_noise_measure (photo, &run, &noise, error))
+    return FALSE;
+  gw_photo_noise_assume (&noise, told ? &white : &nothing);
+  if (!gw_photo_noise_check (photo, model, &run, &noise, error))
     return FALSE;
 
   if (isatty (STDERR_FILENO))
@@ -219,7 +226,7 @@ denoise (const DenoiseOptions *options, GError **error)
       run.progress = draw_progress;
       run.progress_data = &bar;
     }
-  if (!gw_photo_denoise (photo, NULL, model, &noise.assumed, map, &run, &result, error))
+  if (!gw_photo_denoise (photo, NULL, model, &noise.assumed, map, FALSE, &run, &result, error))
     return FALSE;
   seconds = g_timer_elapsed (timer, NULL);
 
@@ -255,7 +262,8 @@ denoise_main (int argc, char **argv)
   GError *error = NULL;
   const GOptionEntry entries[] = {
     { "noise", 'n', 0, G_OPTION_ARG_STRING, &noise,
-      _ ("Noise level: standard deviation in 8-bit levels, 0 to 100 (default: estimated from the photo)"),
+      _ ("White noise of this standard deviation in 8-bit levels, 0 to 100 (default: the noise estimated "
+         "from the photo)"),
       _ ("SIGMA") },
     { "uncertainty", 'u', 0, G_OPTION_ARG_FILENAME, &uncertainty,
       _ ("Write the posterior standard deviation: .tif or .exr as 32-bit numbers (1 = white), .png, .jpg or "

@@ -4,47 +4,59 @@
 #include <math.h>
 #include <glib/gi18n-lib.h>
 
+#include "controls.h"
 #include "models.h"
-#include "noise-plot.h"
-#include "photo-noise.h"
+#include "noise-controls.h"
 #include "preview.h"
-#include "uncertainty.h"
+#include "settings.h"
 
-#define LOWEST 0.1 /* noise level that can be set by hand, in 8-bit levels */
-#define HIGHEST 100
 #define STATUS_WIDTH 60 /* characters */
+#define TEXT_WIDTH 44
 
 typedef struct
 {
-  GObject *config;
+  GimpProcedureConfig *config;
   GeglBuffer *photo;  /* a private copy, because libgimp must not be used from two threads */
   GHashTable *models; /* name -> GwModel; kept until the end, since a preview may still run with an old one */
 
   GwPhotoNoise noise; /* of the whole photo */
   gboolean measured;
-  const GwModel *checked_model; /* that it was last checked for, and at what noise level */
-  double checked_level;
+  const GwModel *checked_model; /* that the noise was last checked with, and what it was told */
+  GwNoiseTold checked;
 
   GwPreview *preview;
-  double mean_sd, mean_variance, white; /* of what the preview shows; white is 0 if that is nothing yet */
-  GtkWidget *status;                    /* below the preview */
-  GtkWidget *automatic;                 /* "estimate" */
-  GtkWidget *level;                     /* a row */
-  GtkAdjustment *adjustment;            /* of the level that is used, in 8-bit levels */
-  double manual;                        /* level to return to when "estimate" is switched off */
-  GtkWidget *plot;
+  GwNoiseControls *controls;
+  GtkWidget *status; /* below the preview */
+  GtkWidget *mask, *show_uncertainty, *scale_bar;
 
-  GCancellable *measuring;
+  GwDenoised shown; /* what the preview shows, of this region; there may be nothing yet */
+  GeglRectangle region;
+  gboolean fresh; /* and it is what was asked for last */
+  double added;   /* to its error by blending */
+  double end;     /* of its uncertainty's scale */
+
+  GCancellable *measuring, *checking;
   GCancellable *computing; /* of the newest preview */
   int running;             /* tasks that have not come back */
 } Dialog;
+
+static void update (gpointer data);
 
 /* ---- What the preview says ------------------------------------------------------------------------------- */
 
 static GwView
 chosen_view (Dialog *dialog)
 {
-  return gimp_procedure_config_get_choice_id (GIMP_PROCEDURE_CONFIG (dialog->config), "view");
+  return gimp_procedure_config_get_choice_id (dialog->config, "view");
+}
+
+/* The uncertainty is there to be looked at even where no layer of it is wished. */
+static void
+chosen_uncertainty (Dialog *dialog, GwQuantity *quantity, GwColours *colours, double *end)
+{
+  gw_settings_uncertainty (dialog->config, quantity, colours, end);
+  if (*quantity == GW_QUANTITY_NONE)
+    *quantity = GW_QUANTITY_SD;
 }
 
 static void
@@ -53,31 +65,52 @@ say (Dialog *dialog, const char *text)
   gtk_label_set_text (GTK_LABEL (dialog->status), text);
 }
 
+static char *
+describe_uncertainty (Dialog *dialog)
+{
+  g_autofree char *end = NULL;
+  GwQuantity quantity;
+  GwColours colours;
+  double chosen_end;
+
+  chosen_uncertainty (dialog, &quantity, &colours, &chosen_end);
+  end = gw_quantity_format (quantity, dialog->end);
+
+  /* translators: the first is such as "Uncertainty, sd" */
+  return g_strdup_printf (
+      _ ("%s, white = %s.\nStandard deviation here: %.1f levels on average; %.0f %% is doubtful."),
+      gw_quantity_title (quantity), end, 255 * dialog->shown.mean_sd, 100 * dialog->shown.doubtful);
+}
+
+static char *
+describe_result (Dialog *dialog)
+{
+  const double square = dialog->shown.mean_variance + dialog->added;
+
+  if (dialog->checked_model)
+    {
+      g_autofree char *expectation = gw_photo_noise_expectation (&dialog->noise, dialog->added);
+      g_autofree char *verdict = gw_photo_noise_verdict (&dialog->noise);
+
+      return g_strconcat (expectation, "\n", verdict, NULL);
+    }
+  return g_strdup_printf (_ ("Noise about %.1f levels. Expected error here %.1f levels (%.1f dB).\n"
+                             "Checking whether the photo agrees…"),
+                          dialog->noise.levels, 255 * sqrt (square), -10 * log10 (MAX (square, 1e-12)));
+}
+
 static void
 say_result (Dialog *dialog)
 {
   const GwView view = chosen_view (dialog);
-  g_autofree char *verdict = NULL;
   g_autofree char *text = NULL;
 
   if (view == GW_VIEW_NOISY)
-    {
-      say (dialog, _ ("The photo as it is"));
-      return;
-    }
-  if (dialog->white == 0)
-    {
-      say (dialog, dialog->measured ? _ ("Denoising…") : _ ("Measuring the noise…"));
-      return;
-    }
-  verdict = gw_photo_noise_verdict (&dialog->noise);
-  if (view == GW_VIEW_UNCERTAINTY)
-    text = g_strdup_printf (_ ("Uncertainty here: %.1f levels on average; white = %.3g levels"),
-                            255 * dialog->mean_sd, dialog->white);
+    text = g_strdup (_ ("The photo as it is"));
+  else if (!dialog->fresh)
+    text = g_strdup (dialog->measured ? _ ("Denoising…") : _ ("Measuring the noise…"));
   else
-    text = g_strdup_printf (_ ("Noise %.1f levels; expected error here %.1f levels (%.1f dB).\n%s"),
-                            dialog->noise.levels, 255 * sqrt (dialog->mean_variance),
-                            -10 * log10 (dialog->mean_variance), verdict);
+    text = view == GW_VIEW_UNCERTAINTY ? describe_uncertainty (dialog) : describe_result (dialog);
   say (dialog, text);
 }
 
@@ -89,24 +122,42 @@ came_back (Dialog *dialog, GAsyncResult *async)
 
   dialog->running--;
   if (g_task_propagate_boolean (G_TASK (async), &error))
-    return TRUE;
+    return !g_cancellable_is_cancelled (g_task_get_cancellable (G_TASK (async)));
   if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
     say (dialog, error->message);
 
   return FALSE;
 }
 
-/* ---- Computing it ---------------------------------------------------------------------------------------- */
+static void
+start_task (Dialog *dialog, GCancellable *cancellable, GTaskThreadFunc work, GAsyncReadyCallback done,
+            gpointer data, GDestroyNotify free)
+{
+  g_autoptr (GTask) task = g_task_new (NULL, cancellable, done, dialog);
 
-/* One preview. */
+  g_task_set_task_data (task, data, free);
+  dialog->running++;
+  g_task_run_in_thread (task, work);
+}
+
+static void
+end_task (GTask *task, gboolean success, GError *error)
+{
+  if (success)
+    g_task_return_boolean (task, TRUE);
+  else
+    g_task_return_error (task, error);
+}
+
+/* What a task works with, and what comes of it. */
 typedef struct
 {
   GeglBuffer *photo;
   GeglRectangle region;
   const GwModel *model;
-  double level;       /* as chosen */
-  GwPhotoNoise noise; /* that follows from it */
-  gboolean checked;   /* it is known already */
+  gboolean first_look;
+  GwNoiseTold told;
+  GwPhotoNoise noise;
   GwDenoised result;
 } Request;
 
@@ -120,21 +171,132 @@ request_free (gpointer data)
   g_free (request);
 }
 
-static void
-compute (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
+static Request *
+request_new (Dialog *dialog, const GwModel *model)
 {
-  Request *request = task_data;
+  Request *request = g_new0 (Request, 1);
+
+  request->photo = g_object_ref (dialog->photo);
+  request->region = gw_preview_get_region (dialog->preview);
+  request->model = model;
+  request->told = gw_settings_noise (dialog->config);
+  request->noise = dialog->noise;
+
+  return request;
+}
+
+static GwModel *
+get_model (Dialog *dialog, const char *name, GError **error)
+{
+  GwModel *model = g_hash_table_lookup (dialog->models, name);
+
+  if (!model && (model = gw_models_load (name, error)))
+    g_hash_table_insert (dialog->models, g_strdup (name), model);
+
+  return model;
+}
+
+static const GwModel *
+chosen_model (Dialog *dialog, GError **error)
+{
+  g_autofree char *name = NULL;
+
+  g_object_get (dialog->config, "model", &name, NULL);
+
+  return get_model (dialog, name, error);
+}
+
+/* ---- Whether the photo's noise is as assumed ------------------------------------------------------------- */
+
+static gboolean
+is_checked (Dialog *dialog, const GwModel *model)
+{
+  const GwNoiseTold told = gw_settings_noise (dialog->config);
+
+  return model == dialog->checked_model && told.levels == dialog->checked.levels
+         && told.uniform == dialog->checked.uniform && told.grain == dialog->checked.grain;
+}
+
+static void
+check (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
+{
   const GwRun run = { .threads = gimp_get_num_processors (), .cancellable = cancellable };
+  Request *request = data;
   GError *error = NULL;
 
-  if ((request->checked
-       || gw_photo_noise_assume (request->photo, request->model, request->level > 0 ? request->level : -1,
-                                 &run, &request->noise, &error))
-      && gw_photo_denoise (request->photo, &request->region, request->model, &request->noise.assumed,
-                           GW_MAP_COLOUR, &run, &request->result, &error))
-    g_task_return_boolean (task, TRUE);
+  end_task (task, gw_photo_noise_check (request->photo, request->model, &run, &request->noise, &error),
+            error);
+}
+
+static void
+checked (GObject *source, GAsyncResult *async, gpointer data)
+{
+  Dialog *dialog = data;
+  const Request *request = g_task_get_task_data (G_TASK (async));
+
+  if (!came_back (dialog, async))
+    return;
+  g_clear_object (&dialog->checking);
+  dialog->noise = request->noise;
+  dialog->checked_model = request->model;
+  dialog->checked = request->told;
+  if (dialog->noise.assumed.misfit > 0)
+    update (dialog); /* the uncertainty is wider than what is seen */
   else
-    g_task_return_error (task, error);
+    say_result (dialog);
+}
+
+/* ---- The preview ----------------------------------------------------------------------------------------- */
+
+/* What the network found, as it is chosen to be shown. */
+static void
+show (Dialog *dialog)
+{
+  const GwStrength strength = gw_settings_strength (dialog->config);
+  const GeglRectangle *size;
+  g_autoptr (GeglBuffer) denoised = NULL;
+  g_autoptr (GeglBuffer) map = NULL;
+  g_autoptr (GeglBuffer) uncertainty = NULL;
+  GwQuantity quantity;
+  GwColours colours;
+
+  if (!dialog->shown.denoised)
+    return;
+  denoised = gw_strength_blend (&strength, dialog->photo, &dialog->region, &dialog->shown, &dialog->added);
+  chosen_uncertainty (dialog, &quantity, &colours, &dialog->end);
+  map = gw_uncertainty_map (quantity, &dialog->shown);
+  if (dialog->end <= 0)
+    dialog->end = gw_uncertainty_end (quantity, map);
+  size = gegl_buffer_get_extent (map);
+  uncertainty
+      = gegl_buffer_new (size, babl_format (gw_photo_channels (dialog->photo) == 1 ? "Y' u8" : "R'G'B' u8"));
+  gw_uncertainty_paint (map, dialog->end, colours, uncertainty);
+  gw_preview_show (dialog->preview, &dialog->region, denoised, uncertainty);
+  say_result (dialog);
+}
+
+static void
+compute (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
+{
+  const GwRun run = { .threads = gimp_get_num_processors (), .cancellable = cancellable };
+  Request *request = data;
+  GError *error = NULL;
+
+  end_task (task,
+            gw_photo_denoise (request->photo, &request->region, request->model, &request->noise.assumed,
+                              GW_MAP_COLOUR, TRUE, &run, &request->result, &error),
+            error);
+}
+
+static void computed (GObject *source, GAsyncResult *async, gpointer data);
+
+static void
+start_computing (Dialog *dialog, const GwModel *model, gboolean first_look)
+{
+  Request *request = request_new (dialog, model);
+
+  request->first_look = first_look;
+  start_task (dialog, dialog->computing, compute, computed, request, request_free);
 }
 
 static void
@@ -142,83 +304,100 @@ computed (GObject *source, GAsyncResult *async, gpointer data)
 {
   Dialog *dialog = data;
   Request *request = g_task_get_task_data (G_TASK (async));
+  const GwModel *model;
 
   if (!came_back (dialog, async))
     return;
-  if (g_cancellable_is_cancelled (g_task_get_cancellable (G_TASK (async)))) /* a newer one is on its way */
-    return;
+  gw_denoised_clear (&dialog->shown);
+  dialog->shown = request->result;
+  request->result = (GwDenoised) { 0 };
+  dialog->region = request->region;
+  dialog->fresh = !request->first_look;
+  show (dialog);
 
-  dialog->noise = request->noise;
-  dialog->checked_model = request->model;
-  dialog->checked_level = request->level;
-  dialog->mean_sd = request->result.mean_sd;
-  dialog->mean_variance = request->result.mean_variance;
-  dialog->white = gw_uncertainty_white (request->result.sd);
-  gw_preview_show (dialog->preview, &request->region, &request->result, dialog->white);
-  say_result (dialog);
+  model = chosen_model (dialog, NULL);
+  if (request->first_look)
+    start_computing (dialog, model, FALSE);
+  else if (!is_checked (dialog, model) && !dialog->checking)
+    {
+      dialog->checking = g_cancellable_new ();
+      start_task (dialog, dialog->checking, check, checked, request_new (dialog, model), request_free);
+    }
 }
 
-static const GwModel *
-chosen_model (Dialog *dialog, GError **error)
+static void
+cancel (GCancellable **cancellable)
 {
-  g_autofree char *name = NULL;
-  GwModel *model;
-
-  g_object_get (dialog->config, "model", &name, NULL);
-  model = g_hash_table_lookup (dialog->models, name);
-  if (!model && (model = gw_models_load (name, error)))
-    g_hash_table_insert (dialog->models, g_steal_pointer (&name), model);
-
-  return model;
+  g_cancellable_cancel (*cancellable);
+  g_clear_object (cancellable);
 }
 
-/* Has what is seen computed, unless the noise is not known yet. */
+/* Has what is seen computed, unless the noise is not known yet.  The better model takes a second, so the faster one gives a
+ * first look. */
 static void
 update (gpointer data)
 {
   Dialog *dialog = data;
   g_autoptr (GError) error = NULL;
-  g_autoptr (GTask) task = NULL;
   const GwModel *model = chosen_model (dialog, &error);
-  Request *request;
+  const GwModel *quick = get_model (dialog, GW_ESTIMATE_MODEL, NULL);
+  const GwNoiseTold told = gw_settings_noise (dialog->config);
 
-  g_cancellable_cancel (dialog->computing);
-  g_clear_object (&dialog->computing);
+  cancel (&dialog->computing);
   if (!model)
     {
       say (dialog, error->message);
       return;
     }
-  dialog->white = 0; /* what was shown is not of here any more */
+  dialog->fresh = FALSE; /* what was shown is not of here any more */
+  if (dialog->measured && !is_checked (dialog, model))
+    {
+      cancel (&dialog->checking);
+      dialog->checked_model = NULL;
+      gw_photo_noise_assume (&dialog->noise, &told);
+    }
   say_result (dialog);
   if (!dialog->measured)
     return;
 
-  request = g_new0 (Request, 1);
-  request->photo = g_object_ref (dialog->photo);
-  request->region = gw_preview_get_region (dialog->preview);
-  request->model = model;
-  request->noise = dialog->noise;
-  g_object_get (dialog->config, "noise-level", &request->level, NULL);
-  request->checked = model == dialog->checked_model && request->level == dialog->checked_level;
-
   dialog->computing = g_cancellable_new ();
-  task = g_task_new (NULL, dialog->computing, computed, dialog);
-  g_task_set_task_data (task, request, request_free);
-  dialog->running++;
-  g_task_run_in_thread (task, compute);
+  start_computing (dialog, quick ? quick : model, quick && quick != model);
+}
+
+/* Only a new layer can get a mask, and only where there is a layer of the uncertainty there is something to show. */
+static void
+set_sensitivity (Dialog *dialog)
+{
+  const gboolean uncertainty
+      = gimp_procedure_config_get_choice_id (dialog->config, "uncertainty") != GW_QUANTITY_NONE;
+  const gboolean new_layer = gimp_procedure_config_get_choice_id (dialog->config, "output") == GW_OUTPUT_NEW_LAYER;
+
+  gtk_widget_set_sensitive (dialog->show_uncertainty, uncertainty);
+  gtk_widget_set_sensitive (dialog->scale_bar, uncertainty);
+  gtk_widget_set_sensitive (dialog->mask, new_layer);
+  if (!new_layer)
+    g_object_set (dialog->config, "mask", FALSE, NULL);
 }
 
 static void
 config_changed (GObject *config, GParamSpec *pspec, Dialog *dialog)
 {
+  static const char *const network[] = { "noise-level", "brightness", "grain-size", "model", NULL };
+  static const char *const shown[] = {
+    "luminance-strength", "colour-strength", "keep-grain", "uncertainty", "colours", "scale-end", NULL
+  };
+
   if (g_str_equal (pspec->name, "view"))
     {
       gw_preview_set_view (dialog->preview, chosen_view (dialog));
       say_result (dialog);
     }
-  else if (g_str_equal (pspec->name, "noise-level") || g_str_equal (pspec->name, "model"))
+  else if (g_strv_contains (network, pspec->name))
     update (dialog);
+  else if (g_strv_contains (shown, pspec->name))
+    show (dialog);
+  if (g_str_equal (pspec->name, "uncertainty") || g_str_equal (pspec->name, "output"))
+    set_sensitivity (dialog);
 }
 
 /* A key in the preview. */
@@ -231,129 +410,37 @@ view_chosen (GwView view, gpointer data)
   g_object_set (dialog->config, "view", names[view], NULL);
 }
 
-/* ---- Noise level ----------------------------------------------------------------------------------------- */
-
-/* The procedure's noise level is 0 for "estimate"; a switch says that more clearly. */
-static void
-automatic_toggled (GtkToggleButton *button, Dialog *dialog)
-{
-  const gboolean automatic = gtk_toggle_button_get_active (button);
-  double level;
-
-  g_object_get (dialog->config, "noise-level", &level, NULL);
-  if (automatic && level > 0)
-    dialog->manual = level;
-  if (automatic != (level == 0))
-    g_object_set (dialog->config, "noise-level", automatic ? 0.0 : MAX (dialog->manual, LOWEST), NULL);
-}
-
-/* The slider shows the level in use, which can be changed if it is set by hand. */
-static void
-level_changed (GObject *config, GParamSpec *pspec, Dialog *dialog)
-{
-  double level;
-
-  g_object_get (config, "noise-level", &level, NULL);
-  gtk_toggle_button_set_active (GTK_TOGGLE_BUTTON (dialog->automatic), level == 0);
-  gtk_widget_set_sensitive (dialog->level, level > 0);
-  if (level > 0 || dialog->measured)
-    gtk_adjustment_set_value (dialog->adjustment, level > 0 ? level : dialog->noise.measured_levels);
-  if (dialog->measured)
-    gw_noise_plot_set (dialog->plot, &dialog->noise, gw_photo_channels (dialog->photo), level);
-}
+/* ---- Measuring ------------------------------------------------------------------------------------------- */
 
 static void
-adjusted (GtkAdjustment *adjustment, Dialog *dialog)
-{
-  const double value = gtk_adjustment_get_value (adjustment);
-  double level;
-
-  g_object_get (dialog->config, "noise-level", &level, NULL);
-  if (level > 0 && level != value)
-    g_object_set (dialog->config, "noise-level", value, NULL);
-}
-
-static void
-measure (GTask *task, gpointer source, gpointer task_data, GCancellable *cancellable)
+measure (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
 {
   const GwRun run = { .threads = gimp_get_num_processors (), .cancellable = cancellable };
-  GwPhotoNoise *noise = task_data;
+  Request *request = data;
   GError *error = NULL;
 
-  if (gw_photo_noise_measure (source, &run, noise, &error))
-    g_task_return_boolean (task, TRUE);
-  else
-    g_task_return_error (task, error);
+  end_task (task, gw_photo_noise_measure (request->photo, &run, &request->noise, &error), error);
 }
 
 static void
 measured (GObject *source, GAsyncResult *async, gpointer data)
 {
   Dialog *dialog = data;
-  g_autofree char *label = NULL;
+  const Request *request = g_task_get_task_data (G_TASK (async));
 
   if (!came_back (dialog, async))
     return;
-  dialog->noise = *(GwPhotoNoise *) g_task_get_task_data (G_TASK (async));
+  dialog->noise = request->noise;
   dialog->measured = TRUE;
-  if (dialog->manual == 0)
-    dialog->manual = CLAMP (round (10 * dialog->noise.measured_levels) / 10, LOWEST, HIGHEST);
-  label = g_strdup_printf (_ ("_Estimate the noise from the photo: %.1f levels, ± %.0f %%"),
-                           dialog->noise.measured_levels, 100 * dialog->noise.measured.level_error);
-  gtk_button_set_label (GTK_BUTTON (dialog->automatic), label);
-  level_changed (dialog->config, NULL, dialog);
+  gw_noise_controls_set_measured (dialog->controls, &dialog->noise);
   update (dialog);
 }
 
 static void
 start_measuring (Dialog *dialog)
 {
-  g_autoptr (GTask) task = NULL;
-
   dialog->measuring = g_cancellable_new ();
-  task = g_task_new (dialog->photo, dialog->measuring, measured, dialog);
-  g_task_set_task_data (task, g_new0 (GwPhotoNoise, 1), g_free);
-  dialog->running++;
-  g_task_run_in_thread (task, measure);
-}
-
-static GtkWidget *
-level_row (Dialog *dialog)
-{
-  GtkWidget *row = gtk_box_new (GTK_ORIENTATION_HORIZONTAL, 6);
-  GtkWidget *label = gtk_label_new_with_mnemonic (_ ("_Noise level"));
-  GtkWidget *scale, *spin;
-
-  dialog->adjustment = gtk_adjustment_new (LOWEST, LOWEST, HIGHEST, 0.1, 1, 0);
-  scale = gtk_scale_new (GTK_ORIENTATION_HORIZONTAL, dialog->adjustment);
-  spin = gtk_spin_button_new (dialog->adjustment, 0.1, 1);
-  gtk_scale_set_draw_value (GTK_SCALE (scale), FALSE);
-  gtk_label_set_mnemonic_widget (GTK_LABEL (label), spin);
-  gtk_widget_set_tooltip_text (spin, _ ("Standard deviation of the noise in 8-bit levels (white = 255)"));
-  atk_object_set_name (gtk_widget_get_accessible (spin), _ ("Noise level"));
-  atk_object_set_name (gtk_widget_get_accessible (scale), _ ("Noise level"));
-  gtk_box_pack_start (GTK_BOX (row), label, FALSE, FALSE, 0);
-  gtk_box_pack_start (GTK_BOX (row), scale, TRUE, TRUE, 0);
-  gtk_box_pack_start (GTK_BOX (row), spin, FALSE, FALSE, 0);
-  g_signal_connect (dialog->adjustment, "value-changed", G_CALLBACK (adjusted), dialog);
-
-  return row;
-}
-
-static void
-add_noise_widgets (Dialog *dialog, GtkBox *box)
-{
-  dialog->automatic = gtk_check_button_new_with_mnemonic (_ ("_Estimate the noise from the photo"));
-  gtk_widget_set_tooltip_text (dialog->automatic,
-                               _ ("Measures the level and the grain of the noise in the whole layer. "
-                                  "Switch it off to set the level by hand."));
-  dialog->level = level_row (dialog);
-
-  gtk_box_pack_start (box, dialog->automatic, FALSE, FALSE, 0);
-  gtk_box_pack_start (box, dialog->level, FALSE, FALSE, 0);
-  g_signal_connect (dialog->automatic, "toggled", G_CALLBACK (automatic_toggled), dialog);
-  g_signal_connect (dialog->config, "notify::noise-level", G_CALLBACK (level_changed), dialog);
-  level_changed (dialog->config, NULL, dialog);
+  start_task (dialog, dialog->measuring, measure, measured, request_new (dialog, NULL), request_free);
 }
 
 /* ---- The dialog ------------------------------------------------------------------------------------------ */
@@ -369,7 +456,7 @@ add_model_widget (Dialog *dialog, GtkBox *box)
     return;
 
   row = gtk_box_new (GTK_ORIENTATION_HORIZONTAL, 6);
-  label = gtk_label_new_with_mnemonic (_ ("_Model:"));
+  label = gtk_label_new_with_mnemonic (_ ("Mo_del"));
   combo = gtk_combo_box_text_new ();
   for (char **name = names; *name; name++)
     gtk_combo_box_text_append (GTK_COMBO_BOX_TEXT (combo), *name, *name);
@@ -395,53 +482,105 @@ add_preview (Dialog *dialog, GtkBox *box)
   gtk_label_set_width_chars (GTK_LABEL (dialog->status), STATUS_WIDTH);
   gtk_label_set_max_width_chars (GTK_LABEL (dialog->status), STATUS_WIDTH);
   gtk_label_set_line_wrap (GTK_LABEL (dialog->status), TRUE);
-  gtk_label_set_lines (GTK_LABEL (dialog->status), 3);
+  gtk_label_set_lines (GTK_LABEL (dialog->status), 4);
   gtk_label_set_ellipsize (GTK_LABEL (dialog->status), PANGO_ELLIPSIZE_END);
   gtk_label_set_xalign (GTK_LABEL (dialog->status), 0);
   gtk_label_set_yalign (GTK_LABEL (dialog->status), 0);
+  gtk_widget_set_tooltip_text (dialog->status,
+                               _ ("Doubtful is a pixel whose expected error is more than 5 levels: its "
+                                  "true colour may well be 10 levels off."));
 
   gtk_box_pack_start (box, gw_preview_get_area (dialog->preview), TRUE, TRUE, 0);
   gtk_box_pack_start (box, dialog->status, FALSE, FALSE, 0);
 }
 
-/* A choice with its label; screen readers get the label, too. */
-static void
-add_choice (GimpProcedureDialog *gimp_dialog, const char *name, GtkBox *box)
+static GtkBox *
+add_tab (GtkNotebook *notebook, const char *title)
 {
-  GtkWidget *choice = gimp_procedure_dialog_get_widget (gimp_dialog, name, G_TYPE_NONE);
-  GtkLabel *label = GTK_LABEL (gimp_labeled_get_label (GIMP_LABELED (choice)));
-  GtkWidget *control = gtk_label_get_mnemonic_widget (label);
+  GtkWidget *page = gtk_box_new (GTK_ORIENTATION_VERTICAL, 6);
 
-  if (control)
-    atk_object_set_name (gtk_widget_get_accessible (control), gtk_label_get_text (label));
-  gtk_box_pack_start (box, choice, FALSE, FALSE, 0);
+  gtk_container_set_border_width (GTK_CONTAINER (page), 12);
+  gtk_notebook_append_page (notebook, page, gtk_label_new_with_mnemonic (title));
+
+  return GTK_BOX (page);
+}
+
+static void
+add_text (GtkBox *box, const char *text)
+{
+  GtkWidget *label = gtk_label_new (text);
+
+  gtk_label_set_line_wrap (GTK_LABEL (label), TRUE);
+  gtk_label_set_max_width_chars (GTK_LABEL (label), TEXT_WIDTH);
+  gtk_label_set_xalign (GTK_LABEL (label), 0);
+  gtk_box_pack_start (box, label, FALSE, FALSE, 0);
+}
+
+static void
+add_noise_tab (Dialog *dialog, GimpProcedureDialog *gimp_dialog, GtkNotebook *notebook)
+{
+  GtkBox *tab = add_tab (notebook, _ ("_1 Noise"));
+
+  gtk_box_pack_start (tab, gw_noise_controls_get_widget (dialog->controls), FALSE, FALSE, 0);
+  add_model_widget (dialog, tab);
+}
+
+static void
+add_strength_tab (Dialog *dialog, GimpProcedureDialog *gimp_dialog, GtkNotebook *notebook)
+{
+  static const char *names[] = { "luminance-strength", "colour-strength", "keep-grain" };
+  GtkBox *tab = add_tab (notebook, _ ("_2 Strength"));
+
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    gtk_box_pack_start (tab, gw_control_number (G_OBJECT (dialog->config), names[i], 0), FALSE, FALSE, 0);
+  add_text (tab, _ ("In percent. What is left of the noise makes the result less smooth and the expected "
+                    "error larger."));
+}
+
+static void
+add_layers_tab (Dialog *dialog, GimpProcedureDialog *gimp_dialog, GtkNotebook *notebook)
+{
+  GObject *config = G_OBJECT (dialog->config);
+  GtkBox *tab = add_tab (notebook, _ ("_3 Layers"));
+  GtkWidget *rows[] = { gw_control_choice (gimp_dialog, "output"),
+                        gw_control_switch (config, "mask"),
+                        gw_control_switch (config, "group"),
+                        gw_control_choice (gimp_dialog, "uncertainty"),
+                        gw_control_choice (gimp_dialog, "colours"),
+                        gw_control_number (config, "scale-end", 1),
+                        gw_control_switch (config, "show-uncertainty"),
+                        gw_control_switch (config, "scale-bar") };
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
+    gtk_box_pack_start (tab, rows[i], FALSE, FALSE, 0);
+  dialog->mask = rows[1];
+  dialog->show_uncertainty = rows[6];
+  dialog->scale_bar = rows[7];
+  set_sensitivity (dialog);
 }
 
 static void
 fill (Dialog *dialog, GimpProcedureDialog *gimp_dialog)
 {
-  static const char *choices[] = { "view", "output", "uncertainty" };
   GtkBox *columns = GTK_BOX (gtk_box_new (GTK_ORIENTATION_HORIZONTAL, 18));
   GtkBox *left = GTK_BOX (gtk_box_new (GTK_ORIENTATION_VERTICAL, 6));
   GtkBox *right = GTK_BOX (gtk_box_new (GTK_ORIENTATION_VERTICAL, 12));
   GtkBox *pictures = GTK_BOX (gtk_box_new (GTK_ORIENTATION_HORIZONTAL, 12));
-  GtkWidget *explanation = gtk_label_new (_ ("The uncertainty layer shows how far the true colour may lie "
-                                             "from the denoised one: dark where the result "
-                                             "can be trusted, light where detail was lost in the noise."));
+  GtkNotebook *notebook = GTK_NOTEBOOK (gtk_notebook_new ());
 
   add_preview (dialog, left);
-  dialog->plot = gw_noise_plot_new ();
   gtk_box_pack_start (pictures, gw_preview_get_map (dialog->preview), FALSE, FALSE, 0);
-  gtk_box_pack_end (pictures, dialog->plot, FALSE, FALSE, 0);
+  gtk_box_pack_end (pictures, gw_noise_controls_get_plot (dialog->controls), FALSE, FALSE, 0);
   gtk_box_pack_start (right, GTK_WIDGET (pictures), FALSE, FALSE, 0);
-  add_noise_widgets (dialog, right);
-  for (guint i = 0; i < G_N_ELEMENTS (choices); i++)
-    add_choice (gimp_dialog, choices[i], right);
-  add_model_widget (dialog, right);
-  gtk_label_set_line_wrap (GTK_LABEL (explanation), TRUE);
-  gtk_label_set_max_width_chars (GTK_LABEL (explanation), 44);
-  gtk_label_set_xalign (GTK_LABEL (explanation), 0);
-  gtk_box_pack_start (right, explanation, FALSE, FALSE, 0);
+  gtk_box_pack_start (right, gw_control_choice (gimp_dialog, "view"), FALSE, FALSE, 0);
+  add_noise_tab (dialog, gimp_dialog, notebook);
+  add_strength_tab (dialog, gimp_dialog, notebook);
+  add_layers_tab (dialog, gimp_dialog, notebook);
+  gtk_box_pack_start (right, GTK_WIDGET (notebook), TRUE, TRUE, 0);
+  add_text (
+      right,
+      _ ("The uncertainty layer shows how far the true colour may lie from the denoised one: dark where the "
+         "result can be trusted, light where detail was lost in the noise."));
 
   gtk_box_pack_start (columns, GTK_WIDGET (left), TRUE, TRUE, 0);
   gtk_box_pack_start (columns, GTK_WIDGET (right), FALSE, FALSE, 0);
@@ -465,7 +604,7 @@ new_preview (Dialog *dialog, GimpDrawable *drawable)
 gboolean
 gw_dialog_run (GimpProcedure *procedure, GimpProcedureConfig *config, GimpDrawable *drawable)
 {
-  Dialog dialog = { .config = G_OBJECT (config) };
+  Dialog dialog = { .config = config };
   g_autoptr (GeglBuffer) buffer = NULL;
   GtkWidget *gimp_dialog;
   gboolean ok;
@@ -483,6 +622,8 @@ gw_dialog_run (GimpProcedure *procedure, GimpProcedureConfig *config, GimpDrawab
   gimp_dialog_set_alternative_button_order (GTK_DIALOG (gimp_dialog), GTK_RESPONSE_OK, GTK_RESPONSE_CANCEL,
                                             -1);
   gimp_window_set_transient (GTK_WINDOW (gimp_dialog));
+  dialog.controls = gw_noise_controls_new (GIMP_PROCEDURE_DIALOG (gimp_dialog), G_OBJECT (config),
+                                           gw_photo_channels (dialog.photo));
   fill (&dialog, GIMP_PROCEDURE_DIALOG (gimp_dialog));
   g_signal_connect (config, "notify", G_CALLBACK (config_changed), &dialog);
 
@@ -491,15 +632,16 @@ gw_dialog_run (GimpProcedure *procedure, GimpProcedureConfig *config, GimpDrawab
   ok = gimp_procedure_dialog_run (GIMP_PROCEDURE_DIALOG (gimp_dialog));
 
   g_signal_handlers_disconnect_by_data (config, &dialog);
-  g_cancellable_cancel (dialog.measuring);
-  g_cancellable_cancel (dialog.computing);
+  cancel (&dialog.measuring);
+  cancel (&dialog.computing);
+  cancel (&dialog.checking);
   while (dialog.running > 0)
     g_main_context_iteration (NULL, TRUE);
   gtk_widget_destroy (gimp_dialog);
 
+  gw_noise_controls_free (dialog.controls);
   gw_preview_free (dialog.preview);
-  g_clear_object (&dialog.measuring);
-  g_clear_object (&dialog.computing);
+  gw_denoised_clear (&dialog.shown);
   g_hash_table_unref (dialog.models);
   g_object_unref (dialog.photo);
 

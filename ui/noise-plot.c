@@ -12,8 +12,8 @@
 typedef struct
 {
   float measured[3][GW_KNOTS]; /* 8-bit levels */
-  int channels;                /* 0: nothing is known yet */
-  double levels;
+  float assumed[3][GW_KNOTS];
+  int channels; /* 0: nothing is known yet */
 } Plot;
 
 /* A round number that is not below @highest. */
@@ -29,11 +29,12 @@ scale_end (double highest)
   return ceil (highest / 100) * 100;
 }
 
+/* What was measured as dots, what is used as a line. */
 static void
 draw_curve (cairo_t *cr, const Plot *plot, int channel, double width, double height, double end)
 {
   for (int k = 0; k < GW_KNOTS; k++)
-    cairo_line_to (cr, width * k / (GW_KNOTS - 1), height * (1 - plot->measured[channel][k] / end));
+    cairo_line_to (cr, width * k / (GW_KNOTS - 1), height * (1 - plot->assumed[channel][k] / end));
   cairo_stroke (cr);
   for (int k = 0; k < GW_KNOTS; k++)
     {
@@ -51,13 +52,13 @@ draw (GtkWidget *widget, cairo_t *cr, Plot *plot)
   GtkStyleContext *style = gtk_widget_get_style_context (widget);
   g_autoptr (PangoLayout) layout = NULL;
   g_autofree char *text = NULL;
-  double end = plot->levels;
+  double end = 0;
   GdkRGBA ink;
 
   gtk_style_context_get_color (style, gtk_style_context_get_state (style), &ink);
   for (int c = 0; c < plot->channels; c++)
     for (int k = 0; k < GW_KNOTS; k++)
-      end = MAX (end, plot->measured[c][k]);
+      end = MAX (end, MAX (plot->measured[c][k], plot->assumed[c][k]));
   end = scale_end (end);
 
   cairo_translate (cr, MARGIN, MARGIN);
@@ -82,16 +83,6 @@ draw (GtkWidget *widget, cairo_t *cr, Plot *plot)
         cairo_set_source_rgb (cr, colours[c][0], colours[c][1], colours[c][2]);
       draw_curve (cr, plot, c, width, height, end);
     }
-  if (plot->levels > 0)
-    {
-      const double dash = 4;
-
-      gdk_cairo_set_source_rgba (cr, &ink);
-      cairo_set_dash (cr, &dash, 1, 0);
-      cairo_move_to (cr, 0, rint (height * (1 - plot->levels / end)) + 0.5);
-      cairo_rel_line_to (cr, width, 0);
-      cairo_stroke (cr);
-    }
   return TRUE;
 }
 
@@ -104,7 +95,7 @@ gw_noise_plot_new (void)
   gtk_widget_set_size_request (widget, WIDTH, HEIGHT);
   gtk_widget_set_valign (widget, GTK_ALIGN_START);
   gtk_widget_set_tooltip_text (widget, _ ("Noise level from black to white, as measured in the photo: "
-                                          "red, green, blue. Dashed: the level set by hand"));
+                                          "red, green, blue. The line is what is used"));
   atk_object_set_name (gtk_widget_get_accessible (widget), _ ("Noise level over brightness"));
   g_object_set_data_full (G_OBJECT (widget), "plot", plot, g_free);
   g_signal_connect (widget, "draw", G_CALLBACK (draw), plot);
@@ -113,14 +104,16 @@ gw_noise_plot_new (void)
 }
 
 void
-gw_noise_plot_set (GtkWidget *widget, const GwPhotoNoise *noise, int channels, double levels)
+gw_noise_plot_set (GtkWidget *widget, const GwPhotoNoise *noise, int channels)
 {
   Plot *plot = g_object_get_data (G_OBJECT (widget), "plot");
 
   plot->channels = channels;
-  plot->levels = levels;
   for (int c = 0; c < channels; c++)
     for (int k = 0; k < GW_KNOTS; k++)
-      plot->measured[c][k] = 255 * noise->measured.level[c][k];
+      {
+        plot->measured[c][k] = 255 * noise->measured.level[c][k];
+        plot->assumed[c][k] = 255 * noise->assumed.level[c][k];
+      }
   gtk_widget_queue_draw (widget);
 }

@@ -10,9 +10,8 @@
 
 G_BEGIN_DECLS
 
-/* @noise: what gw_photo_noise_measure() found in a photo of @channels channels.  @levels: white noise in 8-bit levels that is
- * used instead, or 0.  Shown until it is set again; nothing is before that. */
+/* @noise: measured, and assumed, of a photo of @channels channels.  Shown until it is set again; nothing is before that. */
 GtkWidget *gw_noise_plot_new (void);
-void gw_noise_plot_set (GtkWidget *plot, const GwPhotoNoise *noise, int channels, double levels);
+void gw_noise_plot_set (GtkWidget *plot, const GwPhotoNoise *noise, int channels);
 
 G_END_DECLS

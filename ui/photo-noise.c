@@ -2,6 +2,7 @@
 #include "photo-noise.h"
 
 #include <math.h>
+#include <string.h>
 #include <glib/gi18n-lib.h>
 
 gboolean
@@ -18,18 +19,42 @@ gw_photo_noise_measure (GeglBuffer *photo, const GwRun *run, GwPhotoNoise *noise
   return TRUE;
 }
 
-gboolean
-gw_photo_noise_assume (GeglBuffer *photo, const GwModel *model, double levels, const GwRun *run,
-                       GwPhotoNoise *noise, GError **error)
+void
+gw_photo_noise_assume (GwPhotoNoise *noise, const GwNoiseTold *told)
 {
-  noise->estimated = levels < 0;
-  noise->assumed = noise->estimated ? noise->measured : gw_noise_white (levels / 255);
-  noise->levels = noise->estimated ? noise->measured_levels : levels;
+  noise->estimated = told->levels < 0;
+  noise->levels = noise->estimated ? noise->measured_levels : told->levels;
+  noise->assumed = noise->measured;
+  if (told->uniform || noise->measured_levels <= 0)
+    memcpy (noise->assumed.level, gw_noise_white (noise->levels / 255).level, sizeof (noise->assumed.level));
+  else
+    for (int c = 0; c < 3; c++)
+      for (int k = 0; k < GW_KNOTS; k++)
+        noise->assumed.level[c][k] *= noise->levels / noise->measured_levels;
+  if (told->grain >= 0)
+    gw_noise_set_grain_size (&noise->assumed, told->grain);
+}
+
+gboolean
+gw_photo_noise_check (GeglBuffer *photo, const GwModel *model, const GwRun *run, GwPhotoNoise *noise,
+                      GError **error)
+{
   if (!gw_photo_self_check (photo, model, &noise->assumed, &noise->measured, run, &noise->check, error))
     return FALSE;
   noise->assumed.misfit = MAX (noise->check.error_ratio - 1, 0);
 
   return TRUE;
+}
+
+char *
+gw_photo_noise_expectation (const GwPhotoNoise *noise, double added)
+{
+  const double square = noise->check.mean_variance + added;
+
+  return g_strdup_printf (_ ("Noise about %.1f levels. Expected error after denoising %.1f levels (%.1f dB); "
+                             "%.0f %% of the photo is doubtful."),
+                          noise->levels, 255 * sqrt (square), -10 * log10 (MAX (square, 1e-12)),
+                          100 * noise->check.doubtful);
 }
 
 char *
@@ -75,6 +100,8 @@ gw_photo_noise_add_json (const GwPhotoNoise *noise, JsonBuilder *builder)
   json_builder_add_double_value (builder, noise->levels);
   json_builder_set_member_name (builder, "noise_estimated");
   json_builder_add_boolean_value (builder, noise->estimated);
+  json_builder_set_member_name (builder, "grain_size");
+  json_builder_add_double_value (builder, gw_noise_get_grain_size (&noise->assumed));
   json_builder_set_member_name (builder, "self_check");
   json_builder_begin_object (builder);
   json_builder_set_member_name (builder, "noise");

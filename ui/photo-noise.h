@@ -21,23 +21,31 @@ typedef struct
   GwSelfCheck check;
 } GwPhotoNoise;
 
+/* What is told of the noise; the rest is as measured. */
+typedef struct
+{
+  double levels;    /* standard deviation in 8-bit levels; negative: as measured */
+  gboolean uniform; /* the same at every brightness; else, as measured, it changes with it */
+  double grain;     /* size as in gw_noise_set_grain_size(); negative: as measured */
+} GwNoiseTold;
+
 /* Measures the noise in the photo; the first thing to do. */
 gboolean gw_photo_noise_measure (GeglBuffer *photo, const GwRun *run, GwPhotoNoise *noise, GError **error);
 
-/**
- * gw_photo_noise_assume:
- * @levels: white noise of that standard deviation in 8-bit levels; negative: the noise measured
- * @noise: (inout): measured before
- *
- * Decides what noise to tell the model, and checks whether the photo agrees.
- */
-gboolean gw_photo_noise_assume (GeglBuffer *photo, const GwModel *model, double levels, const GwRun *run,
-                                GwPhotoNoise *noise, GError **error);
+/* Decides what noise to tell the model: measured before, and told. */
+void gw_photo_noise_assume (GwPhotoNoise *noise, const GwNoiseTold *told);
+
+/* Checks whether the photo agrees with what is assumed; where not, makes up for it by the misfit. */
+gboolean gw_photo_noise_check (GeglBuffer *photo, const GwModel *model, const GwRun *run, GwPhotoNoise *noise,
+                               GError **error);
 
 /* The verdict of the self-check, in a sentence or two; to be freed. */
 char *gw_photo_noise_verdict (const GwPhotoNoise *noise);
 
-/* Adds the members "noise_level", "noise_estimated" and "self_check" to an object. */
+/* What is to be expected of the whole photo, in a sentence; @added: the squared error that blending adds. To be freed. */
+char *gw_photo_noise_expectation (const GwPhotoNoise *noise, double added);
+
+/* Adds the members "noise_level", "noise_estimated", "grain_size" and "self_check" to an object. */
 void gw_photo_noise_add_json (const GwPhotoNoise *noise, JsonBuilder *builder);
 
 G_END_DECLS

@@ -18,9 +18,9 @@ typedef struct
   int rows;       /* that @pixels has room for */
 
   GwMap map;
-  float *map_rows;
+  float *map_rows, *unsure_rows;
   GwDenoised *result;
-  gint64 counted;
+  gint64 counted; /* pixels */
 } View;
 
 static void
@@ -28,6 +28,7 @@ view_clear (View *view)
 {
   g_free (view->pixels);
   g_free (view->map_rows);
+  g_free (view->unsure_rows);
 }
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (View, view_clear)
@@ -37,6 +38,7 @@ gw_denoised_clear (GwDenoised *denoised)
 {
   g_clear_object (&denoised->denoised);
   g_clear_object (&denoised->sd);
+  g_clear_object (&denoised->unsure);
 }
 
 /* ---- Formats --------------------------------------------------------------------------------------------- */
@@ -174,22 +176,26 @@ static void
 write_map (View *view, gsize i, const GwPosterior *rows, gsize from)
 {
   const int n = view->channels;
-  float sum = 0;
+  float variance = 0, square = 0;
 
   for (int c = 0; c < n; c++)
     {
-      const float variance = gw_posterior_variance (rows, from * n + c);
-      const float sd = sqrtf (variance);
+      const float v = gw_posterior_variance (rows, from * n + c);
+      const float level = rows->level[from * n + c];
 
-      sum += variance;
-      view->result->mean_sd += sd;
-      view->result->mean_variance += variance;
+      variance += v / n;
+      square += level * level / n;
+      view->result->mean_sd += sqrtf (v) / n;
       if (view->map == GW_MAP_CHANNELS)
-        view->map_rows[i * n + c] = sd;
+        view->map_rows[i * n + c] = sqrtf (v);
     }
-  view->counted += n;
+  view->counted++;
+  view->result->mean_variance += variance;
+  view->result->doubtful += variance > GW_DOUBTFUL * GW_DOUBTFUL;
   if (view->map == GW_MAP_COLOUR)
-    view->map_rows[i] = sqrtf (sum / n);
+    view->map_rows[i] = sqrtf (variance);
+  if (view->unsure_rows)
+    view->unsure_rows[i] = square > 0 ? sqrtf (variance / square) : 0;
 }
 
 static void
@@ -199,6 +205,8 @@ write_nothing_known (View *view, gsize i)
 
   for (int c = 0; view->map != GW_MAP_NONE && c < n; c++)
     view->map_rows[i * n + c] = 0;
+  if (view->unsure_rows)
+    view->unsure_rows[i] = 0;
 }
 
 /* The part of a block that lies in the region. */
@@ -221,6 +229,8 @@ write_rows (const GwPosterior *rows, gpointer data, GError **error)
     get_pixels (view, left, first, width, n_rows);
   if (view->map != GW_MAP_NONE)
     view->map_rows = g_renew (float, view->map_rows, (gsize) n_rows *width *n);
+  if (view->result->unsure)
+    view->unsure_rows = g_renew (float, view->unsure_rows, (gsize) n_rows *width);
 
   for (int y = 0; y < n_rows; y++)
     for (int x = 0; x < width; x++)
@@ -243,6 +253,9 @@ write_rows (const GwPosterior *rows, gpointer data, GError **error)
   if (view->result->sd)
     gegl_buffer_set (view->result->sd, GEGL_RECTANGLE (0, first - top, width, n_rows), 0, NULL,
                      view->map_rows, GEGL_AUTO_ROWSTRIDE);
+  if (view->result->unsure)
+    gegl_buffer_set (view->result->unsure, GEGL_RECTANGLE (0, first - top, width, n_rows), 0, NULL,
+                     view->unsure_rows, GEGL_AUTO_ROWSTRIDE);
 
   return TRUE;
 }
@@ -306,9 +319,10 @@ gw_photo_extent (GeglBuffer *photo, const GeglRectangle *region, const GwModel *
 
 gboolean
 gw_photo_denoise (GeglBuffer *photo, const GeglRectangle *region, const GwModel *model, const GwNoise *noise,
-                  GwMap map, const GwRun *run, GwDenoised *result, GError **error)
+                  GwMap map, gboolean unrounded, const GwRun *run, GwDenoised *result, GError **error)
 {
   g_auto (View) view = view_new (photo);
+  const GeglRectangle *size;
   GwPhoto source;
 
   *result = (GwDenoised) { 0 };
@@ -323,12 +337,13 @@ gw_photo_denoise (GeglBuffer *photo, const GeglRectangle *region, const GwModel 
   view.map = map;
   view.result = result;
 
-  result->denoised = gegl_buffer_new (GEGL_RECTANGLE (0, 0, view.region.width, view.region.height),
-                                      gegl_buffer_get_format (photo));
+  size = GEGL_RECTANGLE (0, 0, view.region.width, view.region.height);
+  result->denoised = gegl_buffer_new (size, unrounded ? view.format : gegl_buffer_get_format (photo));
+  if (unrounded)
+    result->unsure = gegl_buffer_new (size, babl_format ("Y float"));
   if (map != GW_MAP_NONE)
     result->sd = gegl_buffer_new (
-        GEGL_RECTANGLE (0, 0, view.region.width, view.region.height),
-        babl_format (map == GW_MAP_CHANNELS && view.channels == 3 ? "RGB float" : "Y float"));
+        size, babl_format (map == GW_MAP_CHANNELS && view.channels == 3 ? "RGB float" : "Y float"));
 
   source = source_of (&view);
   if (!gw_posterior_run (model, &source, noise, run, write_rows, &view, error))
@@ -340,6 +355,7 @@ gw_photo_denoise (GeglBuffer *photo, const GeglRectangle *region, const GwModel 
     {
       result->mean_sd /= view.counted;
       result->mean_variance /= view.counted;
+      result->doubtful /= view.counted;
     }
   return TRUE;
 }

@@ -21,8 +21,10 @@ typedef struct
 {
   GeglBuffer *denoised; /* the region, moved to (0, 0), in the photo's own format */
   GeglBuffer *sd;       /* posterior standard deviation, float, encoded 0-1; NULL for GW_MAP_NONE */
+  GeglBuffer *unsure;   /* that over the noise level, of each pixel; NULL unless @unrounded */
   double mean_sd;       /* over all channels and pixels that are not transparent */
   double mean_variance;
+  double doubtful; /* share of those pixels that exceed GW_DOUBTFUL */
 } GwDenoised;
 
 void gw_denoised_clear (GwDenoised *denoised);
@@ -43,7 +45,7 @@ gboolean gw_photo_self_check (GeglBuffer *photo, const GwModel *model, const GwN
 /**
  * gw_photo_denoise:
  * @region: (nullable): a part of the buffer; its result is that part of the whole photo's result
- * @noise: one level for each channel
+ * @unrounded: give @denoised as float, whatever the photo's format, and @unsure: what gw_strength_blend() needs
  * @result: (out): to be cleared with gw_denoised_clear()
  *
  * Alpha is kept.  Colours of wholly transparent pixels, and pixels that are no numbers, are kept too, and nothing of them
@@ -51,7 +53,7 @@ gboolean gw_photo_self_check (GeglBuffer *photo, const GwModel *model, const GwN
  */
 gboolean
 gw_photo_denoise (GeglBuffer *photo, const GeglRectangle *region, const GwModel *model, const GwNoise *noise,
-                  GwMap map, const GwRun *run, GwDenoised *result, GError **error);
+                  GwMap map, gboolean unrounded, const GwRun *run, GwDenoised *result, GError **error);
 
 /* What gw_photo_denoise() reads for @region: a private buffer with just this much (at the same place) gives the same. */
 GeglRectangle gw_photo_extent (GeglBuffer *photo, const GeglRectangle *region, const GwModel *model);

@@ -126,32 +126,6 @@ to_surface (GeglBuffer *buffer, const GeglRectangle *region, double scale)
   return surface;
 }
 
-/* Grey, as the layer will show it. */
-static cairo_surface_t *
-sd_to_surface (GeglBuffer *sd, double white)
-{
-  const int width = gegl_buffer_get_width (sd), height = gegl_buffer_get_height (sd);
-  cairo_surface_t *surface = cairo_image_surface_create (CAIRO_FORMAT_RGB24, width, height);
-  const int stride = cairo_image_surface_get_stride (surface);
-  g_autofree float *values = g_new (float, (gsize) width *height);
-
-  gegl_buffer_get (sd, NULL, 1.0, babl_format ("Y float"), values, GEGL_AUTO_ROWSTRIDE, GEGL_ABYSS_NONE);
-  for (int y = 0; y < height; y++)
-    {
-      guint32 *row = (guint32 *) (cairo_image_surface_get_data (surface) + (gsize) y * stride);
-
-      for (int x = 0; x < width; x++)
-        {
-          const guint32 grey = lrint (MIN (255 * 255 * values[(gsize) y * width + x] / white, 255));
-
-          row[x] = grey << 16 | grey << 8 | grey;
-        }
-    }
-  cairo_surface_mark_dirty (surface);
-
-  return surface;
-}
-
 static void
 paint (cairo_t *cr, cairo_surface_t *surface, double x, double y)
 {
@@ -480,15 +454,13 @@ gw_preview_set_zoom (GwPreview *preview, int zoom)
 }
 
 void
-gw_preview_show (GwPreview *preview, const GeglRectangle *region, const GwDenoised *result, double white)
+gw_preview_show (GwPreview *preview, const GeglRectangle *region, GeglBuffer *denoised,
+                 GeglBuffer *uncertainty)
 {
   g_clear_pointer (&preview->denoised, cairo_surface_destroy);
   g_clear_pointer (&preview->uncertainty, cairo_surface_destroy);
-  if (result)
-    {
-      preview->region = *region;
-      preview->denoised = to_surface (result->denoised, gegl_buffer_get_extent (result->denoised), 1.0);
-      preview->uncertainty = sd_to_surface (result->sd, white);
-    }
+  preview->region = *region;
+  preview->denoised = to_surface (denoised, gegl_buffer_get_extent (denoised), 1.0);
+  preview->uncertainty = to_surface (uncertainty, gegl_buffer_get_extent (uncertainty), 1.0);
   gtk_widget_queue_draw (preview->area);
 }

@@ -7,7 +7,7 @@
 
 #include <gtk/gtk.h>
 
-#include "photo.h"
+#include <gegl.h>
 
 G_BEGIN_DECLS
 
@@ -48,10 +48,11 @@ void gw_preview_set_zoom (GwPreview *preview, int zoom);
 /**
  * gw_preview_show:
  * @region: of the photo
- * @result: (nullable): what came of it; %NULL: nothing, the noisy photo is shown until something comes
- * @white: the uncertainty that is shown white, in 8-bit levels
+ * @denoised, @uncertainty: pictures of it
+ *
+ * They stay until others come, wherever the preview moves.
  */
-void
-gw_preview_show (GwPreview *preview, const GeglRectangle *region, const GwDenoised *result, double white);
+void gw_preview_show (GwPreview *preview, const GeglRectangle *region, GeglBuffer *denoised,
+                      GeglBuffer *uncertainty);
 
 G_END_DECLS

@@ -5,6 +5,148 @@
 #include <pango/pangocairo.h>
 #include <glib/gi18n-lib.h>
 
+/* ---- Quantities ------------------------------------------------------------------------------------------ */
+
+#define INTERVAL (2 * 1.96) /* standard deviations that hold 95 % */
+#define NEIGHBOURHOOD 3.0   /* pixels: standard deviation of the window that contrast is local to */
+
+const char *
+gw_quantity_name (GwQuantity quantity)
+{
+  static const char *names[]
+      = { "none", "standard deviation", "variance", "95 % interval", "relative to contrast" };
+
+  return names[quantity];
+}
+
+const char *
+gw_quantity_unit (GwQuantity quantity)
+{
+  static const char *units[] = { "", "levels", "levels^2", "levels", "share" };
+
+  return units[quantity];
+}
+
+const char *
+gw_quantity_title (GwQuantity quantity)
+{
+  const char *titles[] = { "", _ ("Uncertainty, sd"), _ ("Uncertainty, variance"),
+                           _ ("Uncertainty, 95 % interval"), _ ("Uncertainty over contrast") };
+
+  return titles[quantity];
+}
+
+char *
+gw_quantity_format (GwQuantity quantity, double value)
+{
+  switch (quantity)
+    {
+    case GW_QUANTITY_VARIANCE:
+      return g_strdup_printf (_ ("%.4g levels²"), value);
+    case GW_QUANTITY_RELATIVE:
+      return g_strdup_printf (_ ("%.3g %%"), 100 * value);
+    default:
+      return g_strdup_printf (_ ("%.4g levels"), value);
+    }
+}
+
+double
+gw_quantity_to_sd (GwQuantity quantity, double value)
+{
+  return quantity == GW_QUANTITY_RELATIVE   ? -1
+         : quantity == GW_QUANTITY_VARIANCE ? sqrt (MAX (value, 0))
+         : quantity == GW_QUANTITY_INTERVAL ? value / INTERVAL
+                                            : value;
+}
+
+/* Luminance, its square, and the variance, in the place of red, green and blue, since a blur takes all three at once. */
+static GeglBuffer *
+moments (const GwDenoised *denoised)
+{
+  const Babl *format = babl_format_with_space ("Y' float", gegl_buffer_get_format (denoised->denoised));
+  GeglBuffer *result = gegl_buffer_new (gegl_buffer_get_extent (denoised->sd), babl_format ("RGB float"));
+  GeglBufferIterator *iter
+      = gegl_buffer_iterator_new (result, NULL, 0, NULL, GEGL_ACCESS_WRITE, GEGL_ABYSS_NONE, 3);
+
+  gegl_buffer_iterator_add (iter, denoised->denoised, NULL, 0, format, GEGL_ACCESS_READ, GEGL_ABYSS_NONE);
+  gegl_buffer_iterator_add (iter, denoised->sd, NULL, 0, NULL, GEGL_ACCESS_READ, GEGL_ABYSS_NONE);
+  while (gegl_buffer_iterator_next (iter))
+    for (int i = 0; i < iter->length; i++)
+      {
+        const float value = ((const float *) iter->items[1].data)[i],
+                    sd = ((const float *) iter->items[2].data)[i];
+        float *out = (float *) iter->items[0].data + 3 * i;
+
+        out[0] = isfinite (value) ? value : 0;
+        out[1] = out[0] * out[0];
+        out[2] = sd * sd;
+      }
+  return result;
+}
+
+static GeglBuffer *
+blur (GeglBuffer *buffer)
+{
+  g_autoptr (GeglNode) graph = gegl_node_new ();
+  GeglNode *source = gegl_node_new_child (graph, "operation", "gegl:buffer-source", "buffer", buffer, NULL);
+  GeglNode *gaussian = gegl_node_new_child (graph, "operation", "gegl:gaussian-blur", "std-dev-x",
+                                            NEIGHBOURHOOD, "std-dev-y", NEIGHBOURHOOD, "abyss-policy",
+                                            1 /* clamp */, "clip-extent", TRUE, NULL);
+  GeglBuffer *result = NULL;
+  GeglNode *sink = gegl_node_new_child (graph, "operation", "gegl:buffer-sink", "buffer", &result, NULL);
+
+  gegl_node_link_many (source, gaussian, sink, NULL);
+  gegl_node_process (sink);
+
+  return result;
+}
+
+/* The variance over that of all that is seen in the neighbourhood: the denoised photo's and itself. */
+static GeglBuffer *
+relative_map (const GwDenoised *denoised)
+{
+  g_autoptr (GeglBuffer) sharp = moments (denoised);
+  g_autoptr (GeglBuffer) blurred = blur (sharp);
+  GeglBuffer *map = gegl_buffer_new (gegl_buffer_get_extent (denoised->sd), babl_format ("Y float"));
+  GeglBufferIterator *iter
+      = gegl_buffer_iterator_new (map, NULL, 0, NULL, GEGL_ACCESS_WRITE, GEGL_ABYSS_NONE, 2);
+
+  gegl_buffer_iterator_add (iter, blurred, gegl_buffer_get_extent (map), 0, babl_format ("RGB float"),
+                            GEGL_ACCESS_READ, GEGL_ABYSS_NONE);
+  while (gegl_buffer_iterator_next (iter))
+    for (int i = 0; i < iter->length; i++)
+      {
+        const float *in = (const float *) iter->items[1].data + 3 * i;
+        const float contrast = MAX (in[1] - in[0] * in[0], 0);
+
+        ((float *) iter->items[0].data)[i] = in[2] > 0 ? sqrtf (in[2] / (in[2] + contrast)) : 0;
+      }
+  return map;
+}
+
+GeglBuffer *
+gw_uncertainty_map (GwQuantity quantity, const GwDenoised *denoised)
+{
+  GeglBuffer *map;
+  GeglBufferIterator *iter;
+
+  if (quantity == GW_QUANTITY_RELATIVE)
+    return relative_map (denoised);
+  map = gegl_buffer_new (gegl_buffer_get_extent (denoised->sd), babl_format ("Y float"));
+  iter = gegl_buffer_iterator_new (map, NULL, 0, NULL, GEGL_ACCESS_WRITE, GEGL_ABYSS_NONE, 2);
+  gegl_buffer_iterator_add (iter, denoised->sd, NULL, 0, NULL, GEGL_ACCESS_READ, GEGL_ABYSS_NONE);
+  while (gegl_buffer_iterator_next (iter))
+    for (int i = 0; i < iter->length; i++)
+      {
+        const float sd = 255 * ((const float *) iter->items[1].data)[i];
+
+        ((float *) iter->items[0].data)[i] = quantity == GW_QUANTITY_VARIANCE   ? sd * sd
+                                             : quantity == GW_QUANTITY_INTERVAL ? INTERVAL * sd
+                                                                                : sd;
+      }
+  return map;
+}
+
 /* ---- Scale ----------------------------------------------------------------------------------------------- */
 
 #define BINS 4096
@@ -25,7 +167,7 @@ round_up (double value)
 }
 
 double
-gw_uncertainty_white (GeglBuffer *sd)
+gw_uncertainty_end (GwQuantity quantity, GeglBuffer *map)
 {
   g_autofree gint64 *counts = g_new0 (gint64, BINS);
   GeglBufferIterator *iter;
@@ -33,14 +175,16 @@ gw_uncertainty_white (GeglBuffer *sd)
   gint64 beyond = 0, total = 0;
   int bin;
 
-  iter = gegl_buffer_iterator_new (sd, NULL, 0, NULL, GEGL_ACCESS_READ, GEGL_ABYSS_NONE, 1);
+  if (quantity == GW_QUANTITY_RELATIVE)
+    return 1;
+  iter = gegl_buffer_iterator_new (map, NULL, 0, NULL, GEGL_ACCESS_READ, GEGL_ABYSS_NONE, 1);
   while (gegl_buffer_iterator_next (iter))
     for (int i = 0; i < iter->length; i++)
       max = MAX (max, ((const float *) iter->items[0].data)[i]);
   if (!(max > 0) || !isfinite (max))
     return 1;
 
-  iter = gegl_buffer_iterator_new (sd, NULL, 0, NULL, GEGL_ACCESS_READ, GEGL_ABYSS_NONE, 1);
+  iter = gegl_buffer_iterator_new (map, NULL, 0, NULL, GEGL_ACCESS_READ, GEGL_ABYSS_NONE, 1);
   while (gegl_buffer_iterator_next (iter))
     {
       for (int i = 0; i < iter->length; i++)
@@ -50,31 +194,32 @@ gw_uncertainty_white (GeglBuffer *sd)
   for (bin = BINS - 1; bin > 0 && beyond + counts[bin] <= BEYOND * total; bin--)
     beyond += counts[bin];
 
-  return round_up (255 * max * (bin + 1) / BINS);
+  return round_up (max * (bin + 1) / BINS);
 }
 
 /* ---- Colours --------------------------------------------------------------------------------------------- */
 
-/* Polynomials through matplotlib's "magma" (Smith, van der Walt; CC0), fitted by Matt Zucker. */
 void
-gw_uncertainty_colour (float value, guint8 rgb[3])
+gw_uncertainty_paint (GeglBuffer *map, double end, GwColours colours, GeglBuffer *picture)
 {
-  static const float c[7][3] = {
-    { -0.002136485f, -0.000749655f, -0.005386128f }, { 0.2516605f, 0.6775232f, 2.4940264f },
-    { 8.3537173f, -3.5777195f, 0.31446797f },        { -27.668733f, 14.264731f, -13.649213f },
-    { 52.17614f, -27.943606f, 12.944169f },          { -50.768526f, 29.046583f, 4.234153f },
-    { 18.655706f, -11.489774f, -5.6019615f },
-  };
-  const float t = CLAMP (value, 0, 1);
+  const Babl *format = babl_format_with_space ("R'G'B' float", gegl_buffer_get_format (picture));
+  const Babl *grey = babl_format_with_space ("Y' float", gegl_buffer_get_format (picture));
+  const gboolean coloured = colours != GW_COLOURS_GREY && gw_photo_channels (picture) == 3;
+  GeglBufferIterator *iter
+      = gegl_buffer_iterator_new (picture, gegl_buffer_get_extent (map), 0, coloured ? format : grey,
+                                  GEGL_ACCESS_WRITE, GEGL_ABYSS_NONE, 2);
 
-  for (int k = 0; k < 3; k++)
-    {
-      float sum = c[6][k];
+  gegl_buffer_iterator_add (iter, map, NULL, 0, NULL, GEGL_ACCESS_READ, GEGL_ABYSS_NONE);
+  while (gegl_buffer_iterator_next (iter))
+    for (int i = 0; i < iter->length; i++)
+      {
+        const float share = ((const float *) iter->items[1].data)[i] / end;
 
-      for (int i = 5; i >= 0; i--)
-        sum = sum * t + c[i][k];
-      rgb[k] = CLAMP (lrintf (255 * sum), 0, 255);
-    }
+        if (coloured)
+          gw_colours_paint (colours, share, (float *) iter->items[0].data + 3 * i);
+        else
+          ((float *) iter->items[0].data)[i] = share;
+      }
 }
 
 /* ---- Picture --------------------------------------------------------------------------------------------- */
@@ -117,16 +262,17 @@ text_width (cairo_t *cr, const char *text, double size)
   return width;
 }
 
-/* The scale, @height pixels high: a bar of all colours, ticks, and above it what they mean. */
 static cairo_surface_t *
-draw_scale (int height, double white)
+draw_scale (GwQuantity quantity, double end, GwColours colours, int height)
 {
   const double size = CLAMP (height / 36.0, 12, 48);
   const int top = 3.5 * size, bottom = height - size;
   cairo_surface_t *measure = cairo_image_surface_create (CAIRO_FORMAT_RGB24, 1, 1);
   cairo_t *cr = cairo_create (measure);
-  /* translators: heading of a colour scale: the posterior standard deviation, in steps of 1/255 of white */
-  const char *title[] = { _ ("Uncertainty"), _ ("sd, levels") };
+  const double unit = quantity == GW_QUANTITY_RELATIVE ? 100 : 1;
+  const char *title[] = { gw_quantity_title (quantity), quantity == GW_QUANTITY_RELATIVE   ? "%"
+                                                        : quantity == GW_QUANTITY_VARIANCE ? _ ("levels²")
+                                                                                           : _ ("levels") };
   const int width
       = 2 * size + MAX (5 * size, MAX (text_width (cr, title[0], size), text_width (cr, title[1], size)));
   cairo_surface_t *surface = cairo_image_surface_create (CAIRO_FORMAT_RGB24, width, height);
@@ -139,10 +285,10 @@ draw_scale (int height, double white)
 
   for (int y = top; y < bottom; y++)
     {
-      guint8 rgb[3];
+      float rgb[3];
 
-      gw_uncertainty_colour ((bottom - 0.5 - y) / (bottom - top), rgb);
-      cairo_set_source_rgb (cr, rgb[0] / 255.0, rgb[1] / 255.0, rgb[2] / 255.0);
+      gw_colours_paint (colours, (bottom - 0.5 - y) / (bottom - top), rgb);
+      cairo_set_source_rgb (cr, rgb[0], rgb[1], rgb[2]);
       cairo_rectangle (cr, size, y, 1.5 * size, 1);
       cairo_fill (cr);
     }
@@ -152,7 +298,7 @@ draw_scale (int height, double white)
   for (int i = 0; i <= 4; i++)
     {
       const double y = bottom - i * (bottom - top) / 4.0;
-      g_autofree char *label = g_strdup_printf ("%.3g", white * i / 4);
+      g_autofree char *label = g_strdup_printf ("%.3g", unit * end * i / 4);
 
       cairo_rectangle (cr, 2.5 * size, y - 0.5, 0.4 * size, 1);
       cairo_fill (cr);
@@ -164,37 +310,36 @@ draw_scale (int height, double white)
   return surface;
 }
 
-static void
-paint_map (GeglBuffer *sd, double white, GeglBuffer *picture)
+GeglBuffer *
+gw_uncertainty_scale (GwQuantity quantity, double end, GwColours colours, int height)
 {
-  GeglBufferIterator *iter = gegl_buffer_iterator_new (
-      picture, gegl_buffer_get_extent (sd), 0, babl_format (PAPER), GEGL_ACCESS_WRITE, GEGL_ABYSS_NONE, 2);
+  cairo_surface_t *surface = draw_scale (quantity, end, colours, CLAMP (height, 240, 2000)); /* readable */
+  GeglBuffer *picture = gegl_buffer_new (GEGL_RECTANGLE (0, 0, cairo_image_surface_get_width (surface),
+                                                         cairo_image_surface_get_height (surface)),
+                                         babl_format (PAPER));
 
-  gegl_buffer_iterator_add (iter, sd, NULL, 0, NULL, GEGL_ACCESS_READ, GEGL_ABYSS_NONE);
-  while (gegl_buffer_iterator_next (iter))
-    for (int i = 0; i < iter->length; i++)
-      gw_uncertainty_colour (((const float *) iter->items[1].data)[i] * 255 / white,
-                             (guint8 *) iter->items[0].data + 3 * i);
+  gegl_buffer_set (picture, NULL, 0, babl_format ("cairo-RGB24"), cairo_image_surface_get_data (surface),
+                   cairo_image_surface_get_stride (surface));
+  cairo_surface_destroy (surface);
+
+  return picture;
 }
 
 GeglBuffer *
-gw_uncertainty_picture (GeglBuffer *sd, double white)
+gw_uncertainty_picture (GwQuantity quantity, GeglBuffer *map, GwColours colours)
 {
-  const int map_width = gegl_buffer_get_width (sd);
-  const int map_height = gegl_buffer_get_height (sd);
-  const int height = CLAMP (map_height, 240, 2000); /* readable, and small enough for cairo */
-  cairo_surface_t *scale = draw_scale (height, white);
-  const int width = cairo_image_surface_get_width (scale);
-  GeglBuffer *picture = gegl_buffer_new (GEGL_RECTANGLE (0, 0, map_width + width, MAX (map_height, height)),
-                                         babl_format (PAPER));
+  const int width = gegl_buffer_get_width (map), height = gegl_buffer_get_height (map);
+  const double end = gw_uncertainty_end (quantity, map);
+  g_autoptr (GeglBuffer) scale = gw_uncertainty_scale (quantity, end, colours, height);
+  const GeglRectangle *size = gegl_buffer_get_extent (scale);
+  GeglBuffer *picture = gegl_buffer_new (
+      GEGL_RECTANGLE (0, 0, width + size->width, MAX (height, size->height)), babl_format (PAPER));
   GeglColor *paper = gegl_color_new ("white");
 
   gegl_buffer_set_color (picture, NULL, paper);
   g_object_unref (paper);
-  paint_map (sd, white, picture);
-  gegl_buffer_set (picture, GEGL_RECTANGLE (map_width, 0, width, height), 0, babl_format ("cairo-RGB24"),
-                   cairo_image_surface_get_data (scale), cairo_image_surface_get_stride (scale));
-  cairo_surface_destroy (scale);
+  gw_uncertainty_paint (map, end, colours, picture);
+  gegl_buffer_copy (scale, NULL, GEGL_ABYSS_NONE, picture, GEGL_RECTANGLE (width, 0, 0, 0));
 
   return picture;
 }

@@ -1,0 +1,22 @@
+/* Rows of the dialog that set one argument of the procedure each.  Label and tooltip are the argument's own; screen
+ * readers get the label, too.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+#pragma once
+
+#include <libgimp/gimpui.h>
+
+G_BEGIN_DECLS
+
+/* A label, a slider and a number. */
+GtkWidget *gw_control_slider (GObject *config, const char *name, GtkAdjustment *adjustment, int digits);
+
+/* The same, bound to the number that the argument is, over all its range. */
+GtkWidget *gw_control_number (GObject *config, const char *name, int digits);
+
+GtkWidget *gw_control_switch (GObject *config, const char *name);
+
+GtkWidget *gw_control_choice (GimpProcedureDialog *dialog, const char *name);
+
+G_END_DECLS

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "settings.h"
+
+GwNoiseTold
+gw_settings_noise (GimpProcedureConfig *config)
+{
+  GwNoiseTold told
+      = { .uniform = gimp_procedure_config_get_choice_id (config, "brightness") == GW_BRIGHTNESS_UNIFORM };
+
+  g_object_get (config, "noise-level", &told.levels, "grain-size", &told.grain, NULL);
+  if (told.levels == 0)
+    told.levels = -1;
+
+  return told;
+}
+
+GwStrength
+gw_settings_strength (GimpProcedureConfig *config)
+{
+  GwStrength strength;
+
+  g_object_get (config, "luminance-strength", &strength.luminance, "colour-strength", &strength.colour,
+                "keep-grain", &strength.keep_grain, NULL);
+  strength.luminance /= 100;
+  strength.colour /= 100;
+  strength.keep_grain /= 100;
+
+  return strength;
+}
+
+void
+gw_settings_uncertainty (GimpProcedureConfig *config, GwQuantity *quantity, GwColours *colours, double *end)
+{
+  *quantity = gimp_procedure_config_get_choice_id (config, "uncertainty");
+  *colours = gimp_procedure_config_get_choice_id (config, "colours");
+  g_object_get (config, "scale-end", end, NULL);
+  if (*quantity == GW_QUANTITY_RELATIVE)
+    *end /= 100; /* percent are nicer to set */
+}
