@@ -242,7 +242,7 @@ typedef struct
 
 /* A pixel is called doubtful if its standard deviation, the root mean square of its channels', exceeds this: its true
  * colour may well be twice as far off. */
-#define GW_DOUBTFUL (5 / 255.0)
+#define GW_DOUBTFUL (8 / 255.0)
 
 /**
  * gw_self_check:

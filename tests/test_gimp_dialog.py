@@ -65,7 +65,7 @@ class DialogTest(unittest.TestCase):
         self.addCleanup(self.gimp.kill)
         if run_mode == 'INTERACTIVE':
             self.dialog = gimp.wait_for(lambda: gimp.find_window('^Denoise with Confidence$'))
-            self.wait_for_status('^(Noise [0-9]|Uncertainty here|The photo as it is)')
+            self.wait_for_status('^(Noise about|The photo as it is)')
 
     def finish(self):
         """What came of it."""
@@ -138,17 +138,18 @@ class DialogTest(unittest.TestCase):
         gimp.press(self.automatic())
         gimp.wait_for(lambda: self.is_sensitive(self.level()))
         self.level().get_value_iface().set_current_value(LEVEL)
-        self.wait_for_status(r'^Noise 37\.0 levels; expected error here \d[\s\S]* weaker than assumed: about (19|20|21)')
+        self.wait_for_status(r'^Noise about 37\.0 levels\. Expected error after denoising \d[\s\S]* \d+ % of the photo is '
+                             r'doubtful\.\n[\s\S]*weaker than assumed: about (19|20|21)')
         denoised = self.preview('denoised')
         self.assertEqual(denoised.shape, (480, 480, 3))
         self.choose('Uncertainty')
-        status = self.wait_for_status(r'^Uncertainty here: .* levels on average; white = ')
+        status = self.wait_for_status(r'^Uncertainty, sd, white = .*\.\nStandard deviation here: .* levels on average; ')
         uncertainty = self.preview('uncertainty')
         self.choose('Noisy')
         self.wait_for_status('^The photo as it is$')
         noisy = self.preview('noisy')
         self.choose('Noisy and denoised')
-        self.wait_for_status('^Noise')
+        self.wait_for_status('^Noise about')
         split = self.preview('split')
         gimp.press(self.button('OK'))
         result = self.finish()
@@ -199,7 +200,7 @@ class DialogTest(unittest.TestCase):
         """Smaller than the preview, which then shows all of it."""
         self.start(photo='small')
         self.choose('Denoised')
-        self.wait_for_status('^Noise')
+        self.wait_for_status('^Noise about')
         denoised = self.preview('small')
         gimp.press(self.button('OK'))
         self.finish()
@@ -243,7 +244,7 @@ class DialogTest(unittest.TestCase):
         np.testing.assert_array_equal(enlarged[::2, ::2], enlarged[1::2, 1::2])
         self.assert_part_of(enlarged[::2, ::2], photo, 0)
         xdotool('key', 'minus', '4')
-        self.wait_for_status('^Noise')
+        self.wait_for_status('^Noise about')
         drag('Preview', (240, 100), (80, 100))
         split, moved = self.preview('divided'), photo[:480, :480]
         np.testing.assert_array_equal(split[4:-4, 4:78], moved[4:-4, 4:78])
@@ -253,7 +254,68 @@ class DialogTest(unittest.TestCase):
         gimp.press(self.button('Cancel'))
         self.finish()
 
-    def test_7_no_warnings(self):
+    def test_7_every_control(self):
+        """Each changes what is seen, or what comes of it, and is there by its name."""
+        def value(name, number):
+            spin = gimp.find(self.dialog, ('spin button',), f'^{name}$')
+            spin.get_value_iface().set_current_value(number)
+
+        def switch(name):
+            gimp.press(gimp.find(self.dialog, ('check box',), name))
+
+        def changed(before):
+            """The preview, as soon as it is another one."""
+            def look():
+                after = self.preview('control')
+                return after if np.abs(after - before).mean() > 0.05 else None
+            return gimp.wait_for(lambda: (after := look()) is not None and [after])[0]
+
+        self.start()
+        if not gimp.is_state(self.automatic(), 'CHECKED'):
+            gimp.press(self.automatic())
+        switch('Grain as measured')
+        self.choose('Denoised')
+        self.wait_for_status('^Noise about[\s\S]*assumed')
+        seen = self.preview('control')
+        for name, number in (('Grain size', 1.5), ('Luminance', 40), ('Colour', 30), ('Keep grain where unsure', 60)):
+            value(name, number)
+            seen = changed(seen)
+        self.choose('Uncertainty')
+        self.wait_for_status('^Uncertainty, sd')
+        seen = changed(seen)
+        for choice, status in (('Viridis', '^Uncertainty, sd'),
+                               ('Relative to contrast', '^Uncertainty over contrast, white = 100 %')):
+            self.choose(choice)
+            self.wait_for_status(status)
+            seen = changed(seen)
+        value('Scale ends at', 50)
+        self.wait_for_status('^Uncertainty over contrast, white = 50 %')
+        changed(seen)
+        switch('New layers in a group')
+        switch('Layer with the scale bar')
+        switch('Show the uncertainty layer')
+        switch('Uncertainty as layer mask')
+        self.choose("Replace the layer's pixels")
+        self.assertFalse(self.is_sensitive(gimp.find(self.dialog, ('check box',), 'Uncertainty as layer mask')))
+        self.choose('New layer above')
+        gimp.press(self.button('OK'))
+        result = self.finish()
+        report = result['report']
+        self.assertEqual((report['luminance_strength'], report['colour_strength'], report['keep_grain']), (0.4, 0.3, 0.6))
+        self.assertAlmostEqual(report['grain_size'], 1.5, delta=0.01)
+        self.assertEqual((result['layers'], result['white']), (2, 0.5))  # the photo and the group
+
+    def test_8_reset(self):
+        """Back to the defaults."""
+        self.start()
+        gimp.press(self.button('Reset'))
+        gimp.press(gimp.wait_for(lambda: gimp.find(self.dialog, ('push button', 'button'), 'to Factory Defaults')))
+        gimp.wait_for(lambda: gimp.is_state(self.automatic(), 'CHECKED'))
+        self.assertEqual(gimp.find(self.dialog, ('spin button',), '^Luminance$').get_value_iface().get_current_value(), 100)
+        gimp.press(self.button('Cancel'))
+        self.finish()
+
+    def test_9_no_warnings(self):
         self.assertTrue(self.warnings)
         for each in self.warnings:
             self.assertEqual(each, '')

@@ -87,7 +87,7 @@ class FullGimpTest(unittest.TestCase):
         self.open(300, 200)
         self.assert_untouched()
         dialog = self.open_dialog()
-        gimp.wait_for(lambda: gimp.find(dialog, ('label',), '^Noise [0-9]'))
+        gimp.wait_for(lambda: gimp.find(dialog, ('label',), '^Noise about'))
         self.screenshot('dialog')
         self.accept(dialog)
         gimp.wait_for(lambda: self.layers() == 3)

@@ -1,44 +1,99 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "controls.h"
 
+#include <glib/gi18n-lib.h>
+
 static GParamSpec *
 argument (GObject *config, const char *name)
 {
   return g_object_class_find_property (G_OBJECT_GET_CLASS (config), name);
 }
 
-GtkWidget *
-gw_control_slider (GObject *config, const char *name, GtkAdjustment *adjustment, int digits)
+/* A row with the label of a control that is set by keys. */
+static GtkWidget *
+new_row (GParamSpec *spec, GtkWidget *control, GtkSizeGroup *labels)
 {
-  GParamSpec *spec = argument (config, name);
-  GtkWidget *row = gtk_box_new (GTK_ORIENTATION_HORIZONTAL, 6);
+  GtkWidget *row = gtk_box_new (GTK_ORIENTATION_HORIZONTAL, 12);
   GtkWidget *label = gtk_label_new_with_mnemonic (g_param_spec_get_nick (spec));
-  GtkWidget *scale = gtk_scale_new (GTK_ORIENTATION_HORIZONTAL, adjustment);
-  GtkWidget *spin = gtk_spin_button_new (adjustment, gtk_adjustment_get_step_increment (adjustment), digits);
-  GtkWidget *controls[] = { scale, spin };
 
-  gtk_scale_set_draw_value (GTK_SCALE (scale), FALSE);
-  gtk_widget_set_size_request (scale, 80, -1);
-  gtk_label_set_mnemonic_widget (GTK_LABEL (label), spin);
+  gtk_label_set_xalign (GTK_LABEL (label), 0);
+  gtk_label_set_mnemonic_widget (GTK_LABEL (label), control);
+  gtk_size_group_add_widget (labels, label);
   gtk_widget_set_tooltip_text (row, g_param_spec_get_blurb (spec));
-  for (guint i = 0; i < G_N_ELEMENTS (controls); i++)
-    atk_object_set_name (gtk_widget_get_accessible (controls[i]), gtk_label_get_text (GTK_LABEL (label)));
+  atk_object_set_name (gtk_widget_get_accessible (control), gtk_label_get_text (GTK_LABEL (label)));
   gtk_box_pack_start (GTK_BOX (row), label, FALSE, FALSE, 0);
-  gtk_box_pack_start (GTK_BOX (row), scale, TRUE, TRUE, 0);
-  gtk_box_pack_start (GTK_BOX (row), spin, FALSE, FALSE, 0);
+  gtk_box_pack_end (GTK_BOX (row), control, FALSE, FALSE, 0);
 
   return row;
 }
 
 GtkWidget *
-gw_control_number (GObject *config, const char *name, int digits)
+gw_control_slider (GObject *config, const char *name, GtkAdjustment *adjustment, int digits,
+                   GtkSizeGroup *labels)
+{
+  GtkWidget *scale = gtk_scale_new (GTK_ORIENTATION_HORIZONTAL, adjustment);
+  GtkWidget *spin = gtk_spin_button_new (adjustment, gtk_adjustment_get_step_increment (adjustment), digits);
+  GtkWidget *row = new_row (argument (config, name), spin, labels);
+
+  gtk_scale_set_draw_value (GTK_SCALE (scale), FALSE);
+  atk_object_set_name (gtk_widget_get_accessible (scale),
+                       atk_object_get_name (gtk_widget_get_accessible (spin)));
+  gtk_box_pack_start (GTK_BOX (row), scale, TRUE, TRUE, 0);
+
+  return row;
+}
+
+static GtkAdjustment *
+bound_adjustment (GObject *config, const char *name)
 {
   const GParamSpecDouble *spec = G_PARAM_SPEC_DOUBLE (argument (config, name));
   GtkAdjustment *adjustment = gtk_adjustment_new (spec->minimum, spec->minimum, spec->maximum, 1, 10, 0);
 
   g_object_bind_property (config, name, adjustment, "value", G_BINDING_BIDIRECTIONAL | G_BINDING_SYNC_CREATE);
 
-  return gw_control_slider (config, name, adjustment, digits);
+  return adjustment;
+}
+
+GtkWidget *
+gw_control_number (GObject *config, const char *name, GtkSizeGroup *labels)
+{
+  return gw_control_slider (config, name, bound_adjustment (config, name), 0, labels);
+}
+
+static gboolean
+show_automatic (GtkSpinButton *spin, gpointer data)
+{
+  GtkAdjustment *adjustment = gtk_spin_button_get_adjustment (spin);
+
+  if (gtk_adjustment_get_value (adjustment) > gtk_adjustment_get_lower (adjustment))
+    return FALSE;
+  gtk_entry_set_text (GTK_ENTRY (spin), _ ("automatic"));
+
+  return TRUE;
+}
+
+/* What is no number was not changed. */
+static int
+read_automatic (GtkSpinButton *spin, double *value, gpointer data)
+{
+  if (!g_str_equal (gtk_entry_get_text (GTK_ENTRY (spin)), _ ("automatic")))
+    return FALSE;
+  *value = gtk_adjustment_get_lower (gtk_spin_button_get_adjustment (spin));
+
+  return TRUE;
+}
+
+GtkWidget *
+gw_control_automatic (GObject *config, const char *name, GtkSizeGroup *labels)
+{
+  GtkWidget *spin = gtk_spin_button_new (NULL, 1, 1);
+
+  gtk_entry_set_width_chars (GTK_ENTRY (spin), 12);
+  g_signal_connect (spin, "output", G_CALLBACK (show_automatic), NULL);
+  g_signal_connect (spin, "input", G_CALLBACK (read_automatic), NULL);
+  gtk_spin_button_set_adjustment (GTK_SPIN_BUTTON (spin), bound_adjustment (config, name));
+
+  return new_row (argument (config, name), spin, labels);
 }
 
 GtkWidget *
@@ -54,14 +109,15 @@ gw_control_switch (GObject *config, const char *name)
 }
 
 GtkWidget *
-gw_control_choice (GimpProcedureDialog *dialog, const char *name)
+gw_control_choice (GimpProcedureDialog *dialog, const char *name, GtkSizeGroup *labels)
 {
   GtkWidget *choice = gimp_procedure_dialog_get_widget (dialog, name, G_TYPE_NONE);
-  GtkLabel *label = GTK_LABEL (gimp_labeled_get_label (GIMP_LABELED (choice)));
-  GtkWidget *control = gtk_label_get_mnemonic_widget (label);
+  GtkWidget *label = gimp_labeled_get_label (GIMP_LABELED (choice));
+  GtkWidget *control = gtk_label_get_mnemonic_widget (GTK_LABEL (label));
 
+  gtk_size_group_add_widget (labels, label);
   if (control)
-    atk_object_set_name (gtk_widget_get_accessible (control), gtk_label_get_text (label));
+    atk_object_set_name (gtk_widget_get_accessible (control), gtk_label_get_text (GTK_LABEL (label)));
 
   return choice;
 }

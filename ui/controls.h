@@ -1,5 +1,5 @@
 /* Rows of the dialog that set one argument of the procedure each.  Label and tooltip are the argument's own; screen
- * readers get the label, too.
+ * readers get the label, too.  The labels of a group are of one width.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -10,13 +10,17 @@
 G_BEGIN_DECLS
 
 /* A label, a slider and a number. */
-GtkWidget *gw_control_slider (GObject *config, const char *name, GtkAdjustment *adjustment, int digits);
+GtkWidget *gw_control_slider (GObject *config, const char *name, GtkAdjustment *adjustment, int digits,
+                              GtkSizeGroup *labels);
 
 /* The same, bound to the number that the argument is, over all its range. */
-GtkWidget *gw_control_number (GObject *config, const char *name, int digits);
+GtkWidget *gw_control_number (GObject *config, const char *name, GtkSizeGroup *labels);
+
+/* A number of any size, the least of which means that it is chosen automatically. */
+GtkWidget *gw_control_automatic (GObject *config, const char *name, GtkSizeGroup *labels);
 
 GtkWidget *gw_control_switch (GObject *config, const char *name);
 
-GtkWidget *gw_control_choice (GimpProcedureDialog *dialog, const char *name);
+GtkWidget *gw_control_choice (GimpProcedureDialog *dialog, const char *name, GtkSizeGroup *labels);
 
 G_END_DECLS

@@ -140,13 +140,14 @@ start_task (Dialog *dialog, GCancellable *cancellable, GTaskThreadFunc work, GAs
   g_task_run_in_thread (task, work);
 }
 
+/* @error: a pointer, since it is set while the arguments are worked out */
 static void
-end_task (GTask *task, gboolean success, GError *error)
+end_task (GTask *task, gboolean success, GError **error)
 {
   if (success)
     g_task_return_boolean (task, TRUE);
   else
-    g_task_return_error (task, error);
+    g_task_return_error (task, *error);
 }
 
 /* What a task works with, and what comes of it. */
@@ -225,7 +226,7 @@ check (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
   GError *error = NULL;
 
   end_task (task, gw_photo_noise_check (request->photo, request->model, &run, &request->noise, &error),
-            error);
+            &error);
 }
 
 static void
@@ -285,7 +286,7 @@ compute (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
   end_task (task,
             gw_photo_denoise (request->photo, &request->region, request->model, &request->noise.assumed,
                               GW_MAP_COLOUR, TRUE, &run, &request->result, &error),
-            error);
+            &error);
 }
 
 static void computed (GObject *source, GAsyncResult *async, gpointer data);
@@ -370,7 +371,8 @@ set_sensitivity (Dialog *dialog)
 {
   const gboolean uncertainty
       = gimp_procedure_config_get_choice_id (dialog->config, "uncertainty") != GW_QUANTITY_NONE;
-  const gboolean new_layer = gimp_procedure_config_get_choice_id (dialog->config, "output") == GW_OUTPUT_NEW_LAYER;
+  const gboolean new_layer
+      = gimp_procedure_config_get_choice_id (dialog->config, "output") == GW_OUTPUT_NEW_LAYER;
 
   gtk_widget_set_sensitive (dialog->show_uncertainty, uncertainty);
   gtk_widget_set_sensitive (dialog->scale_bar, uncertainty);
@@ -419,7 +421,7 @@ measure (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
   Request *request = data;
   GError *error = NULL;
 
-  end_task (task, gw_photo_noise_measure (request->photo, &run, &request->noise, &error), error);
+  end_task (task, gw_photo_noise_measure (request->photo, &run, &request->noise, &error), &error);
 }
 
 static void
@@ -447,7 +449,7 @@ start_measuring (Dialog *dialog)
 
 /* A choice only where there is one. */
 static void
-add_model_widget (Dialog *dialog, GtkBox *box)
+add_model_widget (Dialog *dialog, GtkBox *box, GtkSizeGroup *labels)
 {
   g_auto (GStrv) names = gw_models_list ();
   GtkWidget *row, *label, *combo;
@@ -455,8 +457,10 @@ add_model_widget (Dialog *dialog, GtkBox *box)
   if (g_strv_length (names) < 2)
     return;
 
-  row = gtk_box_new (GTK_ORIENTATION_HORIZONTAL, 6);
+  row = gtk_box_new (GTK_ORIENTATION_HORIZONTAL, 12);
   label = gtk_label_new_with_mnemonic (_ ("Mo_del"));
+  gtk_label_set_xalign (GTK_LABEL (label), 0);
+  gtk_size_group_add_widget (labels, label);
   combo = gtk_combo_box_text_new ();
   for (char **name = names; *name; name++)
     gtk_combo_box_text_append (GTK_COMBO_BOX_TEXT (combo), *name, *name);
@@ -473,6 +477,10 @@ static void
 add_preview (Dialog *dialog, GtkBox *box)
 {
   g_autoptr (PangoLayout) lines = NULL;
+  g_autofree char *doubtful
+      = g_strdup_printf (_ ("Doubtful is a pixel whose expected error is more than %.0f levels: its "
+                            "true colour may well be %.0f levels off."),
+                         255 * GW_DOUBTFUL, 2 * 255 * GW_DOUBTFUL);
   int height;
 
   dialog->status = gtk_label_new ("");
@@ -486,9 +494,7 @@ add_preview (Dialog *dialog, GtkBox *box)
   gtk_label_set_ellipsize (GTK_LABEL (dialog->status), PANGO_ELLIPSIZE_END);
   gtk_label_set_xalign (GTK_LABEL (dialog->status), 0);
   gtk_label_set_yalign (GTK_LABEL (dialog->status), 0);
-  gtk_widget_set_tooltip_text (dialog->status,
-                               _ ("Doubtful is a pixel whose expected error is more than 5 levels: its "
-                                  "true colour may well be 10 levels off."));
+  gtk_widget_set_tooltip_text (dialog->status, doubtful);
 
   gtk_box_pack_start (box, gw_preview_get_area (dialog->preview), TRUE, TRUE, 0);
   gtk_box_pack_start (box, dialog->status, FALSE, FALSE, 0);
@@ -499,8 +505,8 @@ add_tab (GtkNotebook *notebook, const char *title)
 {
   GtkWidget *page = gtk_box_new (GTK_ORIENTATION_VERTICAL, 6);
 
-  gtk_container_set_border_width (GTK_CONTAINER (page), 12);
-  gtk_notebook_append_page (notebook, page, gtk_label_new_with_mnemonic (title));
+  gtk_container_set_border_width (GTK_CONTAINER (page), 9);
+  gtk_notebook_append_page (notebook, page, gtk_label_new (title));
 
   return GTK_BOX (page);
 }
@@ -519,20 +525,25 @@ add_text (GtkBox *box, const char *text)
 static void
 add_noise_tab (Dialog *dialog, GimpProcedureDialog *gimp_dialog, GtkNotebook *notebook)
 {
-  GtkBox *tab = add_tab (notebook, _ ("_1 Noise"));
+  g_autoptr (GtkSizeGroup) labels = gtk_size_group_new (GTK_SIZE_GROUP_HORIZONTAL);
+  GtkBox *tab = add_tab (notebook, _ ("Noise"));
 
+  dialog->controls = gw_noise_controls_new (gimp_dialog, G_OBJECT (dialog->config), labels,
+                                            gw_photo_channels (dialog->photo));
   gtk_box_pack_start (tab, gw_noise_controls_get_widget (dialog->controls), FALSE, FALSE, 0);
-  add_model_widget (dialog, tab);
+  add_model_widget (dialog, tab, labels);
 }
 
 static void
-add_strength_tab (Dialog *dialog, GimpProcedureDialog *gimp_dialog, GtkNotebook *notebook)
+add_strength_tab (Dialog *dialog, GtkNotebook *notebook)
 {
   static const char *names[] = { "luminance-strength", "colour-strength", "keep-grain" };
-  GtkBox *tab = add_tab (notebook, _ ("_2 Strength"));
+  g_autoptr (GtkSizeGroup) labels = gtk_size_group_new (GTK_SIZE_GROUP_HORIZONTAL);
+  GtkBox *tab = add_tab (notebook, _ ("Strength"));
 
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
-    gtk_box_pack_start (tab, gw_control_number (G_OBJECT (dialog->config), names[i], 0), FALSE, FALSE, 0);
+    gtk_box_pack_start (tab, gw_control_number (G_OBJECT (dialog->config), names[i], labels), FALSE, FALSE,
+                        0);
   add_text (tab, _ ("In percent. What is left of the noise makes the result less smooth and the expected "
                     "error larger."));
 }
@@ -540,14 +551,15 @@ add_strength_tab (Dialog *dialog, GimpProcedureDialog *gimp_dialog, GtkNotebook 
 static void
 add_layers_tab (Dialog *dialog, GimpProcedureDialog *gimp_dialog, GtkNotebook *notebook)
 {
+  g_autoptr (GtkSizeGroup) labels = gtk_size_group_new (GTK_SIZE_GROUP_HORIZONTAL);
   GObject *config = G_OBJECT (dialog->config);
-  GtkBox *tab = add_tab (notebook, _ ("_3 Layers"));
-  GtkWidget *rows[] = { gw_control_choice (gimp_dialog, "output"),
+  GtkBox *tab = add_tab (notebook, _ ("Layers"));
+  GtkWidget *rows[] = { gw_control_choice (gimp_dialog, "output", labels),
                         gw_control_switch (config, "mask"),
                         gw_control_switch (config, "group"),
-                        gw_control_choice (gimp_dialog, "uncertainty"),
-                        gw_control_choice (gimp_dialog, "colours"),
-                        gw_control_number (config, "scale-end", 1),
+                        gw_control_choice (gimp_dialog, "uncertainty", labels),
+                        gw_control_choice (gimp_dialog, "colours", labels),
+                        gw_control_automatic (config, "scale-end", labels),
                         gw_control_switch (config, "show-uncertainty"),
                         gw_control_switch (config, "scale-bar") };
 
@@ -567,15 +579,16 @@ fill (Dialog *dialog, GimpProcedureDialog *gimp_dialog)
   GtkBox *right = GTK_BOX (gtk_box_new (GTK_ORIENTATION_VERTICAL, 12));
   GtkBox *pictures = GTK_BOX (gtk_box_new (GTK_ORIENTATION_HORIZONTAL, 12));
   GtkNotebook *notebook = GTK_NOTEBOOK (gtk_notebook_new ());
+  g_autoptr (GtkSizeGroup) labels = gtk_size_group_new (GTK_SIZE_GROUP_HORIZONTAL);
 
   add_preview (dialog, left);
+  add_noise_tab (dialog, gimp_dialog, notebook);
+  add_strength_tab (dialog, notebook);
+  add_layers_tab (dialog, gimp_dialog, notebook);
   gtk_box_pack_start (pictures, gw_preview_get_map (dialog->preview), FALSE, FALSE, 0);
   gtk_box_pack_end (pictures, gw_noise_controls_get_plot (dialog->controls), FALSE, FALSE, 0);
   gtk_box_pack_start (right, GTK_WIDGET (pictures), FALSE, FALSE, 0);
-  gtk_box_pack_start (right, gw_control_choice (gimp_dialog, "view"), FALSE, FALSE, 0);
-  add_noise_tab (dialog, gimp_dialog, notebook);
-  add_strength_tab (dialog, gimp_dialog, notebook);
-  add_layers_tab (dialog, gimp_dialog, notebook);
+  gtk_box_pack_start (right, gw_control_choice (gimp_dialog, "view", labels), FALSE, FALSE, 0);
   gtk_box_pack_start (right, GTK_WIDGET (notebook), TRUE, TRUE, 0);
   add_text (
       right,
@@ -622,8 +635,6 @@ gw_dialog_run (GimpProcedure *procedure, GimpProcedureConfig *config, GimpDrawab
   gimp_dialog_set_alternative_button_order (GTK_DIALOG (gimp_dialog), GTK_RESPONSE_OK, GTK_RESPONSE_CANCEL,
                                             -1);
   gimp_window_set_transient (GTK_WINDOW (gimp_dialog));
-  dialog.controls = gw_noise_controls_new (GIMP_PROCEDURE_DIALOG (gimp_dialog), G_OBJECT (config),
-                                           gw_photo_channels (dialog.photo));
   fill (&dialog, GIMP_PROCEDURE_DIALOG (gimp_dialog));
   g_signal_connect (config, "notify", G_CALLBACK (config_changed), &dialog);
 

@@ -79,14 +79,13 @@ adjusted (GtkAdjustment *adjustment, Number *number)
 
 static void
 number_init (Number *number, GObject *config, const char *name, double automatic, GtkAdjustment *adjustment,
-             int digits, const char *label, const char *tooltip)
+             int digits, const char *label, const char *tooltip, GtkSizeGroup *labels)
 {
   *number = (Number) { .config = config, .name = name, .automatic = automatic, .measured = -1, .manual = -1 };
   number->adjustment = adjustment;
   number->button = gtk_check_button_new_with_mnemonic (label);
-  number->row = gw_control_slider (config, name, adjustment, digits);
+  number->row = gw_control_slider (config, name, adjustment, digits, labels);
   gtk_widget_set_tooltip_text (number->button, tooltip);
-  gtk_widget_set_margin_start (number->row, 18);
   gtk_widget_set_sensitive (number->button, FALSE); /* there is no choice before it is measured */
   number->manual = gtk_adjustment_get_lower (adjustment);
   changed (config, NULL, number);
@@ -128,7 +127,7 @@ config_changed (GObject *config, GParamSpec *pspec, GwNoiseControls *controls)
 }
 
 GwNoiseControls *
-gw_noise_controls_new (GimpProcedureDialog *dialog, GObject *config, int channels)
+gw_noise_controls_new (GimpProcedureDialog *dialog, GObject *config, GtkSizeGroup *labels, int channels)
 {
   GwNoiseControls *controls = g_new0 (GwNoiseControls, 1);
   GtkWidget *rows[5];
@@ -138,17 +137,19 @@ gw_noise_controls_new (GimpProcedureDialog *dialog, GObject *config, int channel
   number_init (&controls->level, config, "noise-level", 0, gtk_adjustment_new (0.1, 0.1, 100, 0.1, 1, 0), 1,
                _ ("_Estimate the noise from the photo"),
                _ ("Measures the level and the grain of the noise in the whole layer. "
-                  "Switch it off to set the level by hand."));
+                  "Switch it off to set the level by hand."),
+               labels);
   number_init (
       &controls->grain, config, "grain-size", -1, gtk_adjustment_new (0, 0, 4, 0.05, 0.5, 0), 2,
       _ ("Grain as _measured"),
       _ ("How far the noise of one pixel goes with that of its neighbours, as in most cameras' photos. "
-         "Switch it off to set the size by hand."));
+         "Switch it off to set the size by hand."),
+      labels);
   controls->plot = gw_noise_plot_new ();
   controls->box = gtk_box_new (GTK_ORIENTATION_VERTICAL, 6);
   rows[0] = controls->level.button;
   rows[1] = controls->level.row;
-  rows[2] = gw_control_choice (dialog, "brightness");
+  rows[2] = gw_control_choice (dialog, "brightness", labels);
   rows[3] = controls->grain.button;
   rows[4] = controls->grain.row;
   for (guint i = 0; i < G_N_ELEMENTS (rows); i++)

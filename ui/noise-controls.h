@@ -13,7 +13,8 @@ G_BEGIN_DECLS
 typedef struct _GwNoiseControls GwNoiseControls;
 
 /* To be freed when the dialog has been destroyed. */
-GwNoiseControls *gw_noise_controls_new (GimpProcedureDialog *dialog, GObject *config, int channels);
+GwNoiseControls *
+gw_noise_controls_new (GimpProcedureDialog *dialog, GObject *config, GtkSizeGroup *labels, int channels);
 void gw_noise_controls_free (GwNoiseControls *controls);
 
 GtkWidget *gw_noise_controls_get_widget (GwNoiseControls *controls);
