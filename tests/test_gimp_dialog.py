@@ -35,7 +35,7 @@ def run_plug_in(folder, photo, run_mode):
     image.clean_all()
     try:
         denoised, uncertainty = batch.denoise(image, layer, run_mode=getattr(batch.Gimp.RunMode, run_mode),
-                                               noise_level=0.0)
+                                               noise_level=0.0, brightness='measured', grain_size=-1.0)
         result |= {'report': batch.report(denoised), 'white': batch.report(uncertainty)['white']}
         for name, each in ('denoised', denoised), ('uncertainty', uncertainty):
             picture = batch.np.rint(255 * batch.get_pixels(each, grey=False)).astype('uint8')
