@@ -59,18 +59,25 @@ gw_up2 (const GwKernels *kernels, const GwLayer *layer, const float *row, gboole
 }
 
 void
-gw_asinh (const GwKernels *kernels, const GwLayer *layer, const float *row, const float *noise, int stride,
-          float *out, int x, int n)
+gw_scale (const GwLayer *layer, const float *row, int stride, float *out, int x, int n)
+{
+  for (int i = x; i < x + n; i++)
+    {
+      const float *planes = row + i * stride + layer->first_plane;
+      float sum = 0;
+
+      for (int k = 0; k < layer->n_planes; k++)
+        sum += planes[k];
+      out[i] = layer->n_planes / sum;
+    }
+}
+
+void
+gw_asinh (const GwKernels *kernels, const GwLayer *layer, const float *row, const float *scale, float *out,
+          int x, int n)
 {
   const int channels = gw_padded (layer->out);
 
   for (int i = x; i < x + n; i++)
-    {
-      const float *level = noise + i * stride + layer->first_plane;
-      float sum = 0;
-
-      for (int k = 0; k < layer->n_planes; k++)
-        sum += level[k];
-      kernels->asinh (row + i * channels, layer->n_planes / sum, out + i * channels, channels);
-    }
+    kernels->asinh (row + i * channels, scale[i], out + i * channels, channels);
 }

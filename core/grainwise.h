@@ -118,7 +118,7 @@ typedef struct
  */
 GwNoise gw_noise_white (double level);
 
-/* A block of finished rows. */
+/* A block of finished rows: of the photo, or of the window of it that was asked for. */
 typedef struct
 {
   int y, n_rows, width, channels;
@@ -131,12 +131,22 @@ typedef struct
 typedef gboolean (*GwWriteRows) (const GwPosterior *rows, gpointer data, GError **error);
 typedef void (*GwProgress) (double fraction, gpointer data);
 
+/* A part of a photo, in pixels. */
+typedef struct
+{
+  int x, y, width, height;
+} GwWindow;
+
 typedef struct
 {
   int threads; /* 0: one for each processor */
   GCancellable *cancellable;
   GwProgress progress; /* called from the thread that runs, a few times a second at most on large photos */
   gpointer progress_data;
+
+  /* The part of the photo that is wanted, 0 wide: all.  Then only what it depends on is computed, and the result is the
+   * same but for rounding (1e-6). */
+  GwWindow window;
 } GwRun;
 
 /**

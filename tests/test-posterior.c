@@ -117,7 +117,8 @@ test_streaming (void)
             = reference_network (&model->network, input->values, width, height, model->mean);
         g_autofree float *cholesky
             = reference_network (&model->network, input->values, width, height, model->cholesky);
-        g_autoptr (GwPass) pass = gw_pass_new (&model->network, workers, width, height, outputs, 2, works[k]);
+        g_autoptr (GwPass) pass
+            = gw_pass_new (&model->network, workers, width, height, NULL, outputs, 2, works[k]);
         const float *expected[] = { mean, cholesky };
         int finished = 0;
 
@@ -145,10 +146,6 @@ test_streaming (void)
                             fabs (row[x * gw_padded (out) + c] - expected[o][(y * width + x) * out + c]), <,
                             2e-5);
                     }
-                  /* the input's rows are still there, too */
-                  g_assert_cmpmem (gw_pass_row (pass, 0, y) + x * gw_padded (channels),
-                                   sizeof (float) * channels, input->values + (y * width + x) * channels,
-                                   sizeof (float) * channels);
                 }
             finished += rows;
           }
