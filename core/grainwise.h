@@ -145,7 +145,7 @@ typedef struct
   gpointer progress_data;
 
   /* The part of the photo that is wanted, 0 wide: all.  Then only what it depends on is computed, and the result is the
-   * same but for rounding (1e-6). */
+   * same but for rounding (3e-6). */
   GwWindow window;
 } GwRun;
 

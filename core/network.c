@@ -705,7 +705,7 @@ gw_pass_most_rows (const GwPass *pass)
 int
 gw_pass_most_waiting (const GwPass *pass)
 {
-  return pass->most_waiting;
+  return MAX (pass->most_waiting, pass->rings[0].turn);
 }
 
 int

@@ -246,6 +246,71 @@ test_bytes (void)
   g_assert_cmpfloat (image_difference (covariance_a, covariance_b), <=, gw_kernels_get ()->panel ? 0 : 1e-7);
 }
 
+typedef struct
+{
+  GwWindow window;
+  Image *mean, *covariance; /* of the window */
+  int next;                 /* row of the photo */
+} Part;
+
+static gboolean
+write_part (const GwPosterior *rows, gpointer data, GError **error)
+{
+  Part *part = data;
+  const gsize at = (gsize) (rows->y - part->window.y) * rows->width;
+
+  g_assert_cmpint (rows->y, ==, part->next);
+  g_assert_cmpint (rows->width, ==, part->window.width);
+  memcpy (part->mean->values + 3 * at, rows->mean, sizeof (float) * 3 * rows->n_rows * rows->width);
+  memcpy (part->covariance->values + 6 * at, rows->covariance,
+          sizeof (float) * 6 * rows->n_rows * rows->width);
+  part->next += rows->n_rows;
+
+  return TRUE;
+}
+
+/* A window gives what the whole photo does, for any number of threads the same bytes, and takes less of the photo. */
+static void
+test_window (void)
+{
+  static const GwWindow windows[]
+      = { { 0, 0, 1, 1 },     { 300, 301, 37, 5 }, { 0, 250, 700, 9 },   { 255, 0, 130, 600 },
+          { 699, 599, 1, 1 }, { 1, 595, 3, 5 },    { 320, 256, 64, 64 }, { 0, 0, 700, 599 } };
+  g_autoptr (GwModel) model = load (weights_path ("fast.safetensors"));
+  g_autoptr (Image) photo = image_random (700, 600, 3, 0, 1, 18);
+  g_autoptr (Image) map = image_random (700, 600, 3, 0.05, 0.1, 19);
+  const GwPhoto source = { 700, 600, 3, image_read, photo };
+  const GwNoise noise = image_noise (0, map);
+  g_auto (Result) whole = { 0 };
+
+  run (model, photo, 0, map, 0, &whole);
+  for (guint i = 0; i < G_N_ELEMENTS (windows); i++)
+    {
+      const GwWindow *w = &windows[i];
+      g_autoptr (Image) mean = image_crop (whole.mean, w->x, w->y, w->width, w->height);
+      g_autoptr (Image) covariance = image_crop (whole.covariance, w->x, w->y, w->width, w->height);
+      g_autoptr (Image) first = NULL;
+
+      for (int threads = 1; threads <= 3; threads++)
+        {
+          g_autoptr (GError) error = NULL;
+          g_autoptr (Image) part_mean = image_new (w->width, w->height, 3);
+          g_autoptr (Image) part_covariance = image_new (w->width, w->height, 6);
+          const GwRun how = { .threads = threads, .window = *w };
+          Part part = { *w, part_mean, part_covariance, w->y };
+
+          g_assert_true (gw_posterior_run (model, &source, &noise, &how, write_part, &part, &error));
+          g_assert_no_error (error);
+          g_assert_cmpint (part.next, ==, w->y + w->height);
+          g_assert_cmpfloat (image_difference (part_mean, mean), <, 3e-6);
+          g_assert_cmpfloat (image_difference (part_covariance, covariance), <, 3e-7);
+          if (!first)
+            first = image_crop (part_mean, 0, 0, w->width, w->height);
+          g_assert_cmpfloat (image_difference (part_mean, first), ==, 0);
+        }
+    }
+}
+
 /* The radius is not only enough, it is needed: it is no constant that happens to be large. */
 static void
 test_radius (void)
@@ -551,6 +616,7 @@ main (int argc, char **argv)
   g_test_add_func ("/posterior/homogeneity", test_homogeneity);
   g_test_add_func ("/posterior/geometry", test_geometry);
   g_test_add_func ("/posterior/bytes", test_bytes);
+  g_test_add_func ("/posterior/window", test_window);
   g_test_add_func ("/posterior/radius", test_radius);
   g_test_add_func ("/posterior/threads", test_threads);
   g_test_add_func ("/posterior/scores", test_scores);
