@@ -58,14 +58,16 @@ mirror (int i, int n)
   return i < n ? i : 2 * n - 1 - i;
 }
 
+/* @n values; no branch, so that compilers vectorise it for rows. */
 static gboolean
-is_photo (const float *pixel, int channels)
+is_photo (const float *values, int n)
 {
-  for (int c = 0; c < channels; c++)
-    if (!(fabsf (pixel[c]) <= VALUE_LIMIT))
-      return FALSE;
+  int others = 0;
 
-  return TRUE;
+  for (int i = 0; i < n; i++)
+    others += !(fabsf (values[i]) <= VALUE_LIMIT);
+
+  return others == 0;
 }
 
 /* Fills what is no photo with the last pixel that is, or before that with the first. */
@@ -75,6 +77,8 @@ fill_holes (float *row, int width, int channels)
   static const float nothing[3] = { 0, 0, 0 };
   const float *filling = NULL;
 
+  if (is_photo (row, width * channels))
+    return;
   for (int x = 0; x < width && !filling; x++)
     if (is_photo (row + x * channels, channels))
       filling = row + x * channels;
@@ -170,12 +174,11 @@ spread_row (const Job *job, const float *photo, const float *level, int row_of_c
   const int channels = job->photo->channels;
   const int out = gw_padded (gw_network_get (&job->model->network, 0)->out);
 
-  for (int x = 0; x < job->padded_width; x++)
+  for (int x = 0, column = 0; x < job->padded_width; x++, column = (column + 1) % shuffle)
     {
-      const int source = mirror (x, job->photo->width) * channels;
-      const int pixel = row_of_cell * shuffle + x % shuffle;
-      float *cell = input + x / shuffle * out;
-      float *grain = cell + 2 * GW_PLANES * cells;
+      const int source = (x < job->photo->width ? x : mirror (x, job->photo->width)) * channels;
+      const int pixel = row_of_cell * shuffle + column;
+      float *grain = input + 2 * GW_PLANES * cells;
       float told = 0;
 
       for (int p = 0; p < GW_PLANES; p++)
@@ -183,12 +186,14 @@ spread_row (const Job *job, const float *photo, const float *level, int row_of_c
           const int c = channels == 1 ? 0 : p;
           const float sd = told_level (level[source + c], channels);
 
-          cell[p * cells + pixel] = photo[source + c];
-          cell[(GW_PLANES + p) * cells + pixel] = sd;
+          input[p * cells + pixel] = photo[source + c];
+          input[(GW_PLANES + p) * cells + pixel] = sd;
           told += sd / GW_PLANES;
         }
       for (int k = 0; k < job->model->grain; k++) /* the mean over the cell */
         grain[k] = (pixel == 0 ? 0 : grain[k]) + told / cells * job->noise->grain[k];
+      if (column == shuffle - 1)
+        input += out;
     }
 }
 
@@ -255,57 +260,59 @@ grey_variance (Cholesky l)
 static void
 finish_row (int number, int thread, gpointer data)
 {
-  Job *job = data;
-  const int y = job->first + number;
+  const Job *job = data;
+  const int y = job->first + number, left = job->window.x, width = job->window.width;
   const int shuffle = job->model->shuffle;
   const int cells = shuffle * shuffle;
   const int channels = job->photo->channels;
-  const int cell_row = y / shuffle;
   const float widening = 1 + job->noise->misfit;
-  const float *photo = photo_row (job, y), *levels = level_row (job, y, number);
-  const float *residual = gw_pass_row (job->pass, job->model->mean, cell_row);
-  const float *factors = gw_pass_row (job->pass, job->model->cholesky, cell_row);
+  const int means = gw_padded (GW_MEAN_PLANES * cells), factors = gw_padded (GW_CHOLESKY * cells);
+  const float *photo = photo_row (job, y) + left * channels;
+  const float *levels = level_row (job, y, number) + left * channels;
+  const float *residual = gw_pass_row (job->pass, job->model->mean, y / shuffle) + left / shuffle * means;
+  const float *factor = gw_pass_row (job->pass, job->model->cholesky, y / shuffle) + left / shuffle * factors;
+  float *noisy = job->noisy + (gsize) number * width * channels;
+  float *level = job->level + (gsize) number * width * channels;
+  float *mean = job->mean + (gsize) number * width * channels;
+  float *covariance = job->covariance + (gsize) number * width * job->covariances;
 
-  for (int column = 0; column < job->window.width; column++)
+  memcpy (noisy, photo, sizeof (float) * width * channels);
+  for (int i = 0; i < width * channels; i++)
     {
-      const int x = job->window.x + column;
-      const gsize i = (gsize) number * job->window.width + column;
-      const int cell = y % shuffle * shuffle + x % shuffle;
-      const float *r = residual + x / shuffle * gw_padded (GW_MEAN_PLANES * cells) + cell;
-      const float *l = factors + x / shuffle * gw_padded (GW_CHOLESKY * cells) + cell;
-      float noisy[GW_PLANES], level[GW_PLANES], noise[GW_PLANES], g[GW_CHOLESKY];
+      const float sd = told_level (levels[i], channels) / (channels == 1 ? SQRT3 : 1);
 
-      for (int p = 0; p < GW_PLANES; p++)
-        {
-          const int value = x * channels + (channels == 1 ? 0 : p);
-          const float sd = told_level (levels[value], channels) / (channels == 1 ? SQRT3 : 1);
-          const gboolean none = sd <= GW_LEVEL_FLOOR * 1.001f;
+      level[i] = sd <= GW_LEVEL_FLOOR * 1.001f ? 0 : sd;
+    }
 
-          noisy[p] = photo[value];
-          level[p] = none ? 0 : sd;
-          noise[p] = none ? 0 : r[p * cells];
-        }
+  for (int x = 0, column = left % shuffle; x < width; x++)
+    {
+      const int cell = y % shuffle * shuffle + column;
+      float g[GW_CHOLESKY];
+
       for (int k = 0; k < GW_CHOLESKY; k++)
-        g[k] = l[k * cells];
-
+        g[k] = factor[cell + k * cells];
       if (channels == 1)
         {
-          const float told[GW_PLANES] = { SQRT3 * level[0], SQRT3 * level[0], SQRT3 * level[0] };
+          const float told[GW_PLANES] = { SQRT3 * level[x], SQRT3 * level[x], SQRT3 * level[x] };
+          const float *r = residual + cell;
 
-          job->noisy[i] = noisy[0];
-          job->level[i] = level[0];
-          job->mean[i] = noisy[0] - (noise[0] + noise[1] + noise[2]) / 3;
-          job->covariance[i] = widening * grey_variance (cholesky (g, told));
+          mean[x] = level[x] == 0 ? noisy[x] : noisy[x] - (r[0] + r[cells] + r[2 * cells]) / 3;
+          covariance[x] = widening * grey_variance (cholesky (g, told));
         }
       else
         {
-          memcpy (job->noisy + 3 * i, noisy, sizeof (noisy));
-          memcpy (job->level + 3 * i, level, sizeof (level));
           for (int p = 0; p < GW_PLANES; p++)
-            job->mean[3 * i + p] = noisy[p] - noise[p];
-          colour_covariance (cholesky (g, level), job->covariance + 6 * i);
+            mean[3 * x + p] = noisy[3 * x + p] - (level[3 * x + p] == 0 ? 0 : residual[cell + p * cells]);
+          colour_covariance (cholesky (g, level + 3 * x), covariance + 6 * x);
           for (int k = 0; k < 6; k++)
-            job->covariance[6 * i + k] *= widening;
+            covariance[6 * x + k] *= widening;
+        }
+
+      if (++column == shuffle)
+        {
+          column = 0;
+          residual += means;
+          factor += factors;
         }
     }
 }
