@@ -97,6 +97,47 @@ test_fixture (void)
 
 /* ---- Against whole images -------------------------------------------------------------------------------- */
 
+/* Runs a network row by row and compares the window of its outputs with whole images. */
+static void
+check_streaming (const GwModel *model, const Image *input, const float *const expected[2],
+                 const GwWindow *window, double work)
+{
+  const int outputs[] = { model->mean, model->cholesky };
+  const int width = input->width, channels = input->channels;
+  g_autoptr (GwWorkers) workers = gw_workers_new (2);
+  g_autoptr (GwPass) pass
+      = gw_pass_new (&model->network, workers, width, input->height, window, outputs, 2, work);
+  int finished = window->y;
+
+  while (finished < window->y + window->height)
+    {
+      int first, rows = gw_pass_next (pass, &first);
+
+      for (int y = first; y < first + rows; y++)
+        for (int x = 0; x < width; x++)
+          memcpy (gw_pass_row (pass, 0, y) + x * gw_padded (channels),
+                  input->values + (y * width + x) * channels, sizeof (float) * channels);
+      first += rows;
+      g_assert_cmpint (first - finished, <=, gw_pass_most_waiting (pass));
+      rows = gw_pass_push (pass, &first);
+      g_assert_cmpint (first, ==, finished);
+      g_assert_cmpint (rows, <=, gw_pass_most_rows (pass));
+      for (int y = first; y < first + rows; y++)
+        for (int x = window->x; x < window->x + window->width; x++)
+          for (int o = 0; o < 2; o++)
+            {
+              const int out = gw_network_get (&model->network, outputs[o])->out;
+              const float *row = gw_pass_row (pass, outputs[o], y);
+
+              for (int c = 0; c < out; c++)
+                g_assert_cmpfloat (
+                    fabs (row[x * gw_padded (out) + c] - expected[o][(y * width + x) * out + c]), <, 2e-5);
+            }
+      finished += rows;
+    }
+  g_assert_cmpfloat (gw_pass_progress (pass), <=, 1);
+}
+
 /* Streamed rows must give what the plain layers give for the whole image, for every layer that is an output. */
 static void
 test_streaming (void)
@@ -107,49 +148,18 @@ test_streaming (void)
   const int channels = gw_network_get (&model->network, 0)->out;
 
   for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
-    for (guint k = 0; k < G_N_ELEMENTS (works); k++)
-      {
-        const int width = sizes[i][0], height = sizes[i][1];
-        const int outputs[] = { model->mean, model->cholesky };
-        g_autoptr (GwWorkers) workers = gw_workers_new (2);
-        g_autoptr (Image) input = image_random (width, height, channels, 0.1, 1, i);
-        g_autofree float *mean
-            = reference_network (&model->network, input->values, width, height, model->mean);
-        g_autofree float *cholesky
-            = reference_network (&model->network, input->values, width, height, model->cholesky);
-        g_autoptr (GwPass) pass
-            = gw_pass_new (&model->network, workers, width, height, NULL, outputs, 2, works[k]);
-        const float *expected[] = { mean, cholesky };
-        int finished = 0;
+    {
+      const int w = sizes[i][0], h = sizes[i][1];
+      const GwWindow windows[]
+          = { { 0, 0, w, h }, { w / 2, h / 2, 1, 1 }, { w - 3, h - 5, 3, 5 }, { w / 3, 0, w / 2, h / 4 } };
+      g_autoptr (Image) input = image_random (w, h, channels, 0.1, 1, i);
+      g_autofree float *mean = reference_network (&model->network, input->values, w, h, model->mean);
+      g_autofree float *cholesky = reference_network (&model->network, input->values, w, h, model->cholesky);
 
-        while (finished < height)
-          {
-            int first, rows = gw_pass_next (pass, &first);
-
-            for (int y = first; y < first + rows; y++)
-              for (int x = 0; x < width; x++)
-                memcpy (gw_pass_row (pass, 0, y) + x * gw_padded (channels),
-                        input->values + (y * width + x) * channels, sizeof (float) * channels);
-            rows = gw_pass_push (pass, &first);
-            g_assert_cmpint (first, ==, finished);
-            g_assert_cmpint (rows, <=, gw_pass_most_rows (pass));
-            for (int y = first; y < first + rows; y++)
-              for (int x = 0; x < width; x++)
-                {
-                  for (int o = 0; o < 2; o++)
-                    {
-                      const int out = gw_network_get (&model->network, outputs[o])->out;
-                      const float *row = gw_pass_row (pass, outputs[o], y);
-
-                      for (int c = 0; c < out; c++)
-                        g_assert_cmpfloat (
-                            fabs (row[x * gw_padded (out) + c] - expected[o][(y * width + x) * out + c]), <,
-                            2e-5);
-                    }
-                }
-            finished += rows;
-          }
-      }
+      for (guint k = 0; k < G_N_ELEMENTS (windows); k++)
+        for (guint j = 0; j < G_N_ELEMENTS (works); j++)
+          check_streaming (model, input, (const float *[]) { mean, cholesky }, &windows[k], works[j]);
+    }
 }
 
 /* ---- What theory says ------------------------------------------------------------------------------------ */
