@@ -1,30 +1,19 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "convolution.h"
 
-#include <string.h>
-
 #include "weights.h"
 
-/* Residual, skip and bias cost nothing as the starting value of the sum.  @bias is for @channels, repeated. */
+/* Bias, repeated over the pixels, and ReLU. */
 static void
-start (const float *addend, const float *bias, float *out, int n, int channels)
+finish (const GwLayer *layer, float *out, int n, int channels)
 {
-  if (addend)
-    memcpy (out, addend, sizeof (float) * n * channels);
-  else
-    memset (out, 0, sizeof (float) * n * channels);
-
-  if (bias)
+  if (layer->bias || layer->relu)
     for (int i = 0; i < n * channels; i++)
-      out[i] += bias[i % channels];
-}
+      {
+        const float value = out[i] + (layer->bias ? layer->bias[i % channels] : 0);
 
-static void
-finish (const GwLayer *layer, float *out, int n)
-{
-  if (layer->relu)
-    for (int i = 0; i < n; i++)
-      out[i] = out[i] > 0 ? out[i] : 0;
+        out[i] = layer->relu && !(value > 0) ? 0 : value;
+      }
 }
 
 void
@@ -32,15 +21,15 @@ gw_down2 (const GwKernels *kernels, const GwLayer *layer, const float *const row
           float *out, int x, int n)
 {
   const int channels = gw_padded (layer->out);
+  const float *start = addend ? addend + x * channels : NULL;
   int depth, columns;
 
   gw_weights_shape (layer, &depth, &columns);
   out += x * channels;
-  start (addend ? addend + x * channels : NULL, layer->bias, out, n, channels);
-  for (int i = 0; i < 2; i++)
+  for (int i = 0; i < 2; i++, start = out)
     kernels->multiply (rows[i] + x * depth, depth, n, layer->weights + i * depth * columns, depth, columns,
-                       columns, out, columns, TRUE);
-  finish (layer, out, n * channels);
+                       columns, start, out, columns);
+  finish (layer, out, n, channels);
 }
 
 void
@@ -52,25 +41,31 @@ gw_up2 (const GwKernels *kernels, const GwLayer *layer, const float *row, gboole
 
   gw_weights_shape (layer, &depth, &columns);
   out += 2 * x * channels;
-  start (addend ? addend + 2 * x * channels : NULL, layer->bias, out, 2 * n, channels);
   kernels->multiply (row + x * depth, depth, n, layer->weights + (odd ? depth * columns : 0), depth, columns,
-                     columns, out, columns, TRUE);
-  finish (layer, out, 2 * n * channels);
+                     columns, addend ? addend + 2 * x * channels : NULL, out, columns);
+  finish (layer, out, 2 * n, channels);
 }
 
 void
-gw_asinh (const GwKernels *kernels, const GwLayer *layer, const float *row, const float *noise, int stride,
-          float *out, int x, int n)
+gw_scale (const GwLayer *layer, const float *row, int stride, float *out, int x, int n)
+{
+  for (int i = x; i < x + n; i++)
+    {
+      const float *planes = row + i * stride + layer->first_plane;
+      float sum = 0;
+
+      for (int k = 0; k < layer->n_planes; k++)
+        sum += planes[k];
+      out[i] = layer->n_planes / sum;
+    }
+}
+
+void
+gw_asinh (const GwKernels *kernels, const GwLayer *layer, const float *row, const float *scale, float *out,
+          int x, int n)
 {
   const int channels = gw_padded (layer->out);
 
   for (int i = x; i < x + n; i++)
-    {
-      const float *level = noise + i * stride + layer->first_plane;
-      float sum = 0;
-
-      for (int k = 0; k < layer->n_planes; k++)
-        sum += level[k];
-      kernels->asinh (row + i * channels, layer->n_planes / sum, out + i * channels, channels);
-    }
+    kernels->asinh (row + i * channels, scale[i], out + i * channels, channels);
 }

@@ -15,6 +15,8 @@ void gw_down2 (const GwKernels *kernels, const GwLayer *layer, const float *cons
 /* @odd: which of the two rows that @row becomes; @x and @n count pixels of @row. */
 void gw_up2 (const GwKernels *kernels, const GwLayer *layer, const float *row, gboolean odd,
              const float *addend, float *out, int x, int n);
-/* @noise: a row of the layer that holds the noise levels, @stride channels a pixel. */
-void gw_asinh (const GwKernels *kernels, const GwLayer *layer, const float *row, const float *noise,
-               int stride, float *out, int x, int n);
+/* @row: of pixels of @stride channels; @out: one value for each. */
+void gw_scale (const GwLayer *layer, const float *row, int stride, float *out, int x, int n);
+/* @scale: one value for each pixel. */
+void gw_asinh (const GwKernels *kernels, const GwLayer *layer, const float *row, const float *scale,
+               float *out, int x, int n);

@@ -130,7 +130,7 @@ void gw_noise_set_grain_size (GwNoise *noise, double size);
 /* The size whose grain is most like that of the noise in luma, 0 to 4. */
 double gw_noise_get_grain_size (const GwNoise *noise);
 
-/* A block of finished rows. */
+/* A block of finished rows: of the photo, or of the window of it that was asked for. */
 typedef struct
 {
   int y, n_rows, width, channels;
@@ -143,12 +143,22 @@ typedef struct
 typedef gboolean (*GwWriteRows) (const GwPosterior *rows, gpointer data, GError **error);
 typedef void (*GwProgress) (double fraction, gpointer data);
 
+/* A part of a photo, in pixels. */
+typedef struct
+{
+  int x, y, width, height;
+} GwWindow;
+
 typedef struct
 {
   int threads; /* 0: one for each processor */
   GCancellable *cancellable;
   GwProgress progress; /* called from the thread that runs, a few times a second at most on large photos */
   gpointer progress_data;
+
+  /* The part of the photo that is wanted, 0 wide: all.  Then only what it depends on is computed, and the result is the
+   * same but for rounding (3e-6). */
+  GwWindow window;
 } GwRun;
 
 /**

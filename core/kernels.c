@@ -69,10 +69,12 @@ store (float *to, Lanes lanes)
 
 static void
 multiply (const float *source, int stride, int n, const float *weights, int depth, int width, int columns,
-          float *out, int out_stride, gboolean add)
+          const float *start, float *out, int out_stride)
 {
+  for (int i = 0; start && start != out && i < n; i++)
+    memcpy (out + (gsize) i * out_stride, start + (gsize) i * out_stride, sizeof (float) * columns);
   cblas_sgemm (CblasRowMajor, CblasNoTrans, CblasNoTrans, n, columns, depth, 1, source, stride, weights,
-               width, add ? 1 : 0, out, out_stride);
+               width, start ? 1 : 0, out, out_stride);
 }
 
 #else
@@ -81,7 +83,7 @@ multiply (const float *source, int stride, int n, const float *weights, int dept
  * multiply-adds, in order of depth. */
 INLINE void
 multiply_block (const float *source, int stride, const float *weights, int depth, int first, int last,
-                float *out, int out_stride, gboolean add, int rows, int panels)
+                const float *start, float *out, int out_stride, int rows, int panels)
 {
   Lanes sums[ROWS][PANELS * VECTORS];
   const int vectors = panels * VECTORS;
@@ -91,7 +93,7 @@ multiply_block (const float *source, int stride, const float *weights, int depth
     {
       UNROLL
       for (int v = 0; v < vectors; v++)
-        sums[r][v] = add ? load (out + (gsize) r * out_stride + v * LANES) : (Lanes) { 0 };
+        sums[r][v] = start ? load (start + (gsize) r * out_stride + v * LANES) : (Lanes) { 0 };
     }
   for (int k = first; k < last; k++)
     {
@@ -121,37 +123,47 @@ multiply_block (const float *source, int stride, const float *weights, int depth
 
 /* All rows of some panels. */
 INLINE void
-multiply_panels (const float *source, int stride, int n, const float *weights, int depth, float *out,
-                 int out_stride, gboolean add, int panels)
+multiply_panels (const float *source, int stride, int n, const float *weights, int depth, const float *start,
+                 float *out, int out_stride, int panels)
 {
-  for (int first = 0; first < depth; first += DEPTH)
+  for (int first = 0; first < depth; first += DEPTH, start = out)
     {
       const int last = MIN (first + DEPTH, depth);
-      const gboolean more = add || first > 0;
-      int i = 0;
 
-      for (; i + ROWS <= n; i += ROWS)
-        multiply_block (source + (gsize) i * stride, stride, weights, depth, first, last,
-                        out + (gsize) i * out_stride, out_stride, more, ROWS, panels);
-      for (; i + 4 <= n; i += 4)
-        multiply_block (source + (gsize) i * stride, stride, weights, depth, first, last,
-                        out + (gsize) i * out_stride, out_stride, more, 4, panels);
-      for (; i < n; i++)
-        multiply_block (source + (gsize) i * stride, stride, weights, depth, first, last,
-                        out + (gsize) i * out_stride, out_stride, more, 1, panels);
+      for (int i = 0, rows; i < n; i += rows)
+        {
+          const float *block = source + (gsize) i * stride;
+          const gsize at = (gsize) i * out_stride;
+          const float *from = start ? start + at : NULL;
+
+          rows = n - i >= ROWS ? ROWS : n - i >= 4 ? 4 : 1;
+          if (rows == ROWS)
+            multiply_block (block, stride, weights, depth, first, last, from, out + at, out_stride, ROWS,
+                            panels);
+          else if (rows == 4)
+            multiply_block (block, stride, weights, depth, first, last, from, out + at, out_stride, 4,
+                            panels);
+          else
+            multiply_block (block, stride, weights, depth, first, last, from, out + at, out_stride, 1,
+                            panels);
+        }
     }
 }
 
 static void
 multiply (const float *source, int stride, int n, const float *weights, int depth, int width, int columns,
-          float *out, int out_stride, gboolean add)
+          const float *start, float *out, int out_stride)
 {
-  int c = 0;
+  for (int c = 0, panels; c < columns; c += panels * GW_CHANNELS)
+    {
+      const float *from = start ? start + c : NULL, *panel = weights + (gsize) c * depth;
 
-  for (; c + PANELS * GW_CHANNELS <= columns; c += PANELS * GW_CHANNELS)
-    multiply_panels (source, stride, n, weights + (gsize) c * depth, depth, out + c, out_stride, add, PANELS);
-  for (; c < columns; c += GW_CHANNELS)
-    multiply_panels (source, stride, n, weights + (gsize) c * depth, depth, out + c, out_stride, add, 1);
+      panels = columns - c >= PANELS * GW_CHANNELS ? PANELS : 1;
+      if (panels == PANELS)
+        multiply_panels (source, stride, n, panel, depth, from, out + c, out_stride, PANELS);
+      else
+        multiply_panels (source, stride, n, panel, depth, from, out + c, out_stride, 1);
+    }
 }
 
 #endif

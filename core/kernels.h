@@ -28,12 +28,13 @@ typedef struct
    * @source: [n] vectors of @depth, @stride apart
    * @weights: @depth x @width, in panels; from the first column wanted on
    * @columns: how many are wanted
+   * @start: (nullable): what is added, laid out as @out, and possibly the same
    * @out: [n] vectors, @out_stride apart
    *
-   * out = source weights, or += where @add.  A result does not depend on how many others are computed with it.
+   * out = start + source weights.  A result does not depend on how many others are computed with it.
    */
   void (*multiply) (const float *source, int stride, int n, const float *weights, int depth, int width,
-                    int columns, float *out, int out_stride, gboolean add);
+                    int columns, const float *start, float *out, int out_stride);
 
   /**
    * transform_sources:

@@ -140,10 +140,19 @@ build_score_net (Builder *builder, const int *widths, int n_widths, int blocks)
   const int hidden = MIN (widths[0], 32);
   int skips[MAX_STAGES];
   const int inputs = 2 * GW_PLANES * cells + model->grain;
-  int x, input, features;
+  int x, input, scale, features;
 
   input = gw_network_add (&model->network,
                           (GwLayer) { .kind = GW_LAYER_INPUT, .source = 0, .addend = -1, .out = inputs },
+                          NULL, NULL);
+  /* here, so that the input's rows need not be kept for long */
+  scale = gw_network_add (&model->network,
+                          (GwLayer) { .kind = GW_LAYER_SCALE,
+                                      .source = input,
+                                      .addend = -1,
+                                      .out = 1,
+                                      .first_plane = GW_PLANES * cells,
+                                      .n_planes = GW_PLANES * cells },
                           NULL, NULL);
   x = add_conv3 (builder, input, inputs, widths[0], 0, FALSE, FALSE, "head");
 
@@ -178,15 +187,10 @@ build_score_net (Builder *builder, const int *widths, int n_widths, int blocks)
     }
 
   model->mean = add_conv3 (builder, x, widths[0], GW_MEAN_PLANES * cells, 0, FALSE, FALSE, "tail");
-  features = gw_network_add (&model->network,
-                             (GwLayer) { .kind = GW_LAYER_ASINH,
-                                         .source = x,
-                                         .addend = input,
-                                         .in = widths[0],
-                                         .out = widths[0],
-                                         .first_plane = GW_PLANES * cells,
-                                         .n_planes = GW_PLANES * cells },
-                             NULL, NULL);
+  features = gw_network_add (
+      &model->network,
+      (GwLayer) { .kind = GW_LAYER_ASINH, .source = x, .addend = scale, .in = widths[0], .out = widths[0] },
+      NULL, NULL);
   features = add_conv3 (builder, features, widths[0], hidden, 0, TRUE, TRUE, "h1");
   model->cholesky = add_conv3 (builder, features, hidden, GW_CHOLESKY * cells, 0, FALSE, TRUE, "h2");
 }

@@ -11,17 +11,30 @@
 /* Pixels of a row that are one job: their source and result stay in the second-level cache. */
 #define STRETCH 128
 
+/* Zeroed pixels on either side of a row: readers' tiles reach no farther. */
+#define MARGIN GW_TILE
+
 /* Multiplications between two barriers: a tenth of a millisecond or more, many times what a barrier takes. */
 #define WORK 2e7
 
-/* The rows of a layer that are kept: row y lies in place y modulo height. */
+/* Places for rows of one length, which layers share. */
 typedef struct
 {
-  float *data;      /* in the pass's pages */
-  int width, total; /* of the layer's whole output */
-  int turn;         /* rows computed at once */
-  int height;       /* rows kept */
-  int done;         /* rows computed since the top */
+  gsize length; /* floats */
+  int used, most;
+  float **places; /* from [used] on, those that are free */
+} Pool;
+
+/* What is computed of a layer, and the rows of it that are kept. */
+typedef struct
+{
+  int width, height;            /* of the whole */
+  int left, right, top, bottom; /* of the part that is needed; the columns in whole tiles */
+  int turn;                     /* rows computed at once */
+  int first, done, taken;       /* rows kept: from the first one, computed to done, with places to taken */
+  int most;                     /* rows kept at once */
+  float **rows;                 /* column 0 of row y is rows[y % most] */
+  Pool *pool;
 } Ring;
 
 struct _GwPass
@@ -29,12 +42,16 @@ struct _GwPass
   const GwNetwork *network;
   GwWorkers *workers;
   Ring *rings;
+  Pool *pools;
+  int n_pools;
   int *outputs;
   int n_outputs;
-  int given;      /* rows of the outputs that the caller has seen */
-  int most_rows;  /* given at once */
-  float *pages;   /* all rings, and the scratch */
-  float *scratch; /* of the tiles */
+  int given;        /* rows of the outputs finished before this turn */
+  int finished;     /* and with it */
+  int most_rows;    /* finished in a turn */
+  int most_waiting; /* rows asked for and not finished */
+  float *pages;     /* all rows, and the scratch; NULL while planning */
+  float *scratch;   /* of the tiles */
 };
 
 /* ---- Describing ------------------------------------------------------------------------------------------ */
@@ -139,6 +156,64 @@ gw_network_radius (const GwNetwork *network)
   return max;
 }
 
+/* ---- What is needed -------------------------------------------------------------------------------------- */
+
+static void
+need (Ring *ring, int left, int right, int top, int bottom)
+{
+  ring->left = MIN (ring->left, MAX (left, 0));
+  ring->right = MAX (ring->right, MIN (right, ring->width));
+  ring->top = MIN (ring->top, MAX (top, 0));
+  ring->bottom = MAX (ring->bottom, MIN (bottom, ring->height));
+}
+
+/* From the outputs' window back to the input. */
+static void
+find_parts (GwPass *pass, const GwWindow *window)
+{
+  const int n = pass->network->layers->len;
+
+  for (int i = 0; i < n; i++)
+    {
+      Ring *ring = &pass->rings[i];
+
+      ring->left = ring->width;
+      ring->top = ring->height;
+    }
+  for (int i = 0; i < pass->n_outputs; i++)
+    need (&pass->rings[pass->outputs[i]], window->x, window->x + window->width, window->y,
+          window->y + window->height);
+
+  for (int i = n - 1; i > 0; i--)
+    {
+      const GwLayer *layer = gw_network_get (pass->network, i);
+      Ring *ring = &pass->rings[i], *source = &pass->rings[layer->source];
+      const int unit = layer->kind == GW_LAYER_CONV3 ? GW_TILE : layer->kind == GW_LAYER_UP2 ? 2 : 1;
+
+      if (ring->bottom == 0) /* nobody reads it */
+        {
+          ring->left = ring->top = 0;
+          continue;
+        }
+      if (layer->addend >= 0)
+        need (&pass->rings[layer->addend], ring->left, ring->right, ring->top, ring->bottom);
+      if (layer->kind == GW_LAYER_CONV3)
+        need (source, ring->left - 1, ring->right + 1, ring->top - 1, ring->bottom + 1);
+      else if (layer->kind == GW_LAYER_DOWN2)
+        need (source, 2 * ring->left, 2 * ring->right, 2 * ring->top, 2 * ring->bottom);
+      else if (layer->kind == GW_LAYER_UP2)
+        need (source, ring->left / 2, (ring->right + 1) / 2, ring->top / 2, (ring->bottom + 1) / 2);
+      else
+        need (source, ring->left, ring->right, ring->top, ring->bottom);
+
+      ring->left -= ring->left % unit;
+      ring->right = MIN ((ring->right + unit - 1) / unit * unit, ring->width);
+    }
+  for (int i = 0; i < n; i++)
+    pass->rings[i].first = pass->rings[i].done = pass->rings[i].taken = pass->rings[i].top;
+  pass->given = pass->finished = pass->rings[pass->outputs[0]].top;
+}
+
 /* ---- Planning -------------------------------------------------------------------------------------------- */
 
 /* How many rows a layer computes at once, at least: so many that the threads have work between two barriers, and in deep layers,
@@ -162,15 +237,15 @@ plan_turns (GwPass *pass, double work)
   const int n = pass->network->layers->len, threads = gw_workers_count (pass->workers);
   Ring *rings = pass->rings;
 
-  rings[0].turn = rings[0].total;
+  rings[0].turn = rings[0].bottom - rings[0].top;
   for (int i = 1; i < n; i++)
     {
       const GwLayer *layer = gw_network_get (pass->network, i);
 
       rings[i].turn = GW_TILE;
-      if (layer->kind != GW_LAYER_CONV3)
+      if (layer->kind != GW_LAYER_CONV3 || rings[i].bottom == 0)
         continue;
-      rings[i].turn = rows_in_turn (layer, rings[i].width, threads, work);
+      rings[i].turn = rows_in_turn (layer, rings[i].right - rings[i].left, threads, work);
       if (layer->scale == 0)
         rings[0].turn = MIN (rings[0].turn, rings[i].turn);
     }
@@ -182,34 +257,43 @@ plan_turns (GwPass *pass, double work)
     }
 }
 
-/* How many rows of a layer can be computed, counted from the top, with what is there now. */
+/* Where the tiles begin to which row @row belongs; that may be above the photo. */
+static int
+tile_row (const GwLayer *layer, int row)
+{
+  return row - (row + layer->tile_offset) % GW_TILE;
+}
+
+/* To which row a layer can be computed with what is there now. */
 static int
 rows_possible (const GwPass *pass, int number)
 {
   const GwLayer *layer = gw_network_get (pass->network, number);
   const Ring *source = &pass->rings[layer->source], *ring = &pass->rings[number];
-  int rows = source->done;
+  const gboolean all = source->done == source->bottom;
+  int rows = all ? ring->bottom : source->done, begin = ring->done;
 
-  if (layer->kind == GW_LAYER_CONV3 && source->done < source->total)
-    rows = source->done - 1;
+  if (layer->kind == GW_LAYER_CONV3)
+    {
+      /* whole tiles, a turn of them */
+      begin = tile_row (layer, ring->done);
+      if (!all)
+        rows = tile_row (layer, source->done - 1);
+    }
   else if (layer->kind == GW_LAYER_DOWN2)
     rows = source->done / 2;
   else if (layer->kind == GW_LAYER_UP2)
     rows = source->done * 2;
 
-  if (layer->addend >= 0)
-    rows = MIN (rows, pass->rings[layer->addend].done);
+  if (layer->addend >= 0 && pass->rings[layer->addend].done < MIN (rows, ring->bottom))
+    rows = layer->kind == GW_LAYER_CONV3 ? tile_row (layer, pass->rings[layer->addend].done)
+                                         : pass->rings[layer->addend].done;
 
-  rows = MIN (rows, ring->done + ring->turn);
-  if (layer->kind == GW_LAYER_CONV3 && rows < ring->total)
-    {
-      /* Whole tiles, a turn of them; the first turn begins above the photo. */
-      rows -= (rows + layer->tile_offset) % GW_TILE;
-      if (source->done < source->total
-          && rows < (ring->done > 0 ? ring->done + ring->turn : ring->turn - layer->tile_offset))
-        return ring->done;
-    }
-  return MAX (rows, ring->done);
+  rows = MIN (rows, ring->bottom);
+  if (layer->kind == GW_LAYER_CONV3 && !all && rows < MIN (begin + ring->turn, ring->bottom))
+    return ring->done;
+
+  return MAX (MIN (rows, begin + ring->turn), ring->done);
 }
 
 /* The first row of its source that a layer has to read for its own row @row. */
@@ -219,7 +303,7 @@ first_source_row (const GwLayer *layer, int row)
   switch (layer->kind)
     {
     case GW_LAYER_CONV3:
-      return row - 1;
+      return tile_row (layer, row) - 1;
     case GW_LAYER_DOWN2:
       return 2 * row;
     case GW_LAYER_UP2:
@@ -240,22 +324,73 @@ first_row_needed (const GwPass *pass, int number)
       const GwLayer *reader = gw_network_get (pass->network, i);
       const int row = pass->rings[i].done;
 
+      if (row == pass->rings[i].bottom)
+        continue;
       if (reader->source == number)
         first = MIN (first, first_source_row (reader, row));
       if (reader->addend == number)
         first = MIN (first, row);
     }
   for (int i = 0; i < pass->n_outputs; i++)
-    if (pass->outputs[i] == number || number == 0)
+    if (pass->outputs[i] == number)
       first = MIN (first, pass->given);
 
-  return MAX (first, 0);
+  return first;
+}
+
+/* Gives the places back of rows that nobody needs any more. */
+static void
+release_rows (GwPass *pass, int number)
+{
+  Ring *ring = &pass->rings[number];
+  const int needed = first_row_needed (pass, number);
+
+  for (; ring->first < needed; ring->first++)
+    {
+      ring->pool->used--;
+      if (ring->rows)
+        ring->pool->places[ring->pool->used] = ring->rows[ring->first % ring->most];
+    }
+}
+
+/* Zeros beside the part that is computed: readers' tiles reach that far.  And in the channels that fill up the input's. */
+static void
+clear_margins (const Ring *ring, const GwLayer *layer, float *row)
+{
+  const int channels = gw_layer_channels (layer);
+
+  memset (row + (ring->left - MARGIN) * channels, 0, sizeof (float) * MARGIN * channels);
+  memset (row + ring->right * channels, 0, sizeof (float) * MARGIN * channels);
+  if (layer->kind == GW_LAYER_INPUT && layer->out < channels)
+    memset (row, 0, sizeof (float) * ring->width * channels);
+}
+
+/* Finds places for the rows up to @end. */
+static void
+take_rows (GwPass *pass, int number, int end)
+{
+  const GwLayer *layer = gw_network_get (pass->network, number);
+  Ring *ring = &pass->rings[number];
+
+  for (; ring->taken < end; ring->taken++)
+    {
+      if (ring->rows)
+        {
+          float *row = ring->pool->places[ring->pool->used];
+
+          ring->rows[ring->taken % ring->most] = row;
+          clear_margins (ring, layer, row);
+        }
+      ring->pool->used++;
+      ring->pool->most = MAX (ring->pool->most, ring->pool->used);
+    }
+  ring->most = MAX (ring->most, ring->taken - ring->first);
 }
 
 static int
 rows_finished (const GwPass *pass)
 {
-  int rows = pass->rings[0].done;
+  int rows = G_MAXINT;
 
   for (int i = 0; i < pass->n_outputs; i++)
     rows = MIN (rows, pass->rings[pass->outputs[i]].done);
@@ -263,55 +398,137 @@ rows_finished (const GwPass *pass)
   return rows;
 }
 
-/* Plays the whole pass with row numbers only, and notes the most rows that each layer has to hold. */
+/* What the caller has read is not needed any more; and there are places for what he fills. */
 static void
-plan (GwPass *pass)
+begin_turn (GwPass *pass)
+{
+  Ring *input = &pass->rings[0];
+
+  pass->given = pass->finished;
+  for (int i = 0; i < pass->n_outputs; i++)
+    release_rows (pass, pass->outputs[i]);
+  take_rows (pass, 0, MIN (input->done + input->turn, input->bottom));
+}
+
+static void compute (GwPass *pass, int number, int rows);
+
+/* While planning, with row numbers only. */
+static void
+take_turn (GwPass *pass)
 {
   const int n = pass->network->layers->len;
 
-  while (pass->given < pass->rings[pass->outputs[0]].total)
+  pass->rings[0].done = pass->rings[0].taken;
+  pass->most_waiting = MAX (pass->most_waiting, pass->rings[0].done - pass->given);
+  for (int i = 1; i < n; i++)
     {
-      int rows;
+      const GwLayer *layer = gw_network_get (pass->network, i);
+      Ring *ring = &pass->rings[i];
+      const int rows = rows_possible (pass, i);
 
-      for (int i = 0; i < n; i++)
-        {
-          Ring *ring = &pass->rings[i];
+      if (rows == ring->done)
+        continue;
+      take_rows (pass, i, rows);
+      if (pass->pages)
+        compute (pass, i, rows - ring->done);
+      ring->done = rows;
+      release_rows (pass, layer->source);
+      if (layer->addend >= 0)
+        release_rows (pass, layer->addend);
+    }
+  pass->finished = rows_finished (pass);
+  pass->most_rows = MAX (pass->most_rows, pass->finished - pass->given);
+}
 
-          ring->done = i == 0 ? MIN (ring->done + ring->turn, ring->total) : rows_possible (pass, i);
-          ring->height = MAX (ring->height, ring->done - first_row_needed (pass, i));
-        }
-      rows = rows_finished (pass);
-      pass->most_rows = MAX (pass->most_rows, rows - pass->given);
-      pass->given = rows;
+/* Plays the whole pass with row numbers only, and notes the most rows that each layer and pool have to hold. */
+static void
+plan (GwPass *pass)
+{
+  const int n = pass->network->layers->len, top = pass->given;
+
+  while (pass->finished < pass->rings[pass->outputs[0]].bottom)
+    {
+      begin_turn (pass);
+      take_turn (pass);
     }
 
   for (int i = 0; i < n; i++)
-    pass->rings[i].done = 0;
-  pass->given = 0;
+    pass->rings[i].first = pass->rings[i].done = pass->rings[i].taken = pass->rings[i].top;
+  for (int i = 0; i < pass->n_pools; i++)
+    pass->pools[i].used = 0;
+  pass->given = pass->finished = top;
 }
 
-/* Up to the end of the last tile, and a pixel on either side. */
-static gsize
-row_length (const GwPass *pass, int number)
-{
-  const int width = pass->rings[number].width;
+/* ---- Memory ---------------------------------------------------------------------------------------------- */
 
-  return (gsize) ((width + GW_TILE - 1) / GW_TILE * GW_TILE + 2)
-         * gw_padded (gw_network_get (pass->network, number)->out);
+/* Layers whose rows are equally long share a pool. */
+static Pool *
+find_pool (GwPass *pass, gsize length)
+{
+  Pool *pool = pass->pools;
+
+  while (pool < pass->pools + pass->n_pools && pool->length != length)
+    pool++;
+  if (pool == pass->pools + pass->n_pools)
+    pass->pools[pass->n_pools++] = (Pool) { .length = length };
+
+  return pool;
 }
 
-static gsize
-ring_length (const GwPass *pass, int number)
+static void
+make_pools (GwPass *pass)
 {
-  return pass->rings[number].height * row_length (pass, number);
+  const int n = pass->network->layers->len;
+
+  pass->pools = g_new (Pool, n);
+  for (int i = 0; i < n; i++)
+    {
+      const gsize length
+          = (gsize) pass->rings[i].width * gw_layer_channels (gw_network_get (pass->network, i));
+
+      pass->rings[i].pool = find_pool (pass, (length + GW_CHANNELS - 1) / GW_CHANNELS * GW_CHANNELS);
+    }
+}
+
+/* Zeroed at first, and only what is used is there. */
+static gboolean
+allocate (GwPass *pass, gsize scratch_size)
+{
+  const int n = pass->network->layers->len;
+  gsize margin = 0, total = 0;
+  float *next;
+
+  for (int i = 0; i < n; i++)
+    margin = MAX (margin, (gsize) MARGIN * gw_layer_channels (gw_network_get (pass->network, i)));
+  for (int i = 0; i < pass->n_pools; i++)
+    total += pass->pools[i].most * (pass->pools[i].length + 2 * margin);
+  next = pass->pages = gw_pages_new (scratch_size + total);
+  if (!pass->pages)
+    return FALSE;
+
+  pass->scratch = next;
+  next += scratch_size;
+  for (int i = 0; i < pass->n_pools; i++)
+    {
+      Pool *pool = &pass->pools[i];
+
+      pool->places = g_new (float *, pool->most);
+      for (int k = 0; k < pool->most; k++, next += pool->length + 2 * margin)
+        pool->places[k] = next + margin;
+    }
+  for (int i = 0; i < n; i++)
+    pass->rings[i].rows = g_new (float *, pass->rings[i].most);
+
+  return TRUE;
 }
 
 GwPass *
-gw_pass_new (const GwNetwork *network, GwWorkers *workers, int width, int height, const int *outputs,
-             int n_outputs, double work)
+gw_pass_new (const GwNetwork *network, GwWorkers *workers, int width, int height, const GwWindow *window,
+             const int *outputs, int n_outputs, double work)
 {
+  const GwWindow whole = { 0, 0, width, height };
   const int n = network->layers->len;
-  gsize scratch_size = 0, total = 0;
+  gsize scratch_size = 0;
   g_autoptr (GwPass) pass = g_new0 (GwPass, 1);
 
   pass->network = network;
@@ -325,32 +542,28 @@ gw_pass_new (const GwNetwork *network, GwWorkers *workers, int width, int height
       const GwLayer *layer = gw_network_get (network, i);
 
       pass->rings[i].width = width >> layer->scale;
-      pass->rings[i].total = height >> layer->scale;
+      pass->rings[i].height = height >> layer->scale;
       if (layer->kind == GW_LAYER_CONV3)
         scratch_size = MAX (scratch_size, gw_winograd_scratch (layer) * gw_workers_count (workers));
     }
+  find_parts (pass, window ? window : &whole);
   plan_turns (pass, work);
+  make_pools (pass);
   plan (pass);
 
-  for (int i = 0; i < n; i++)
-    total += ring_length (pass, i);
-  pass->pages = gw_pages_new (total + scratch_size);
-  if (!pass->pages)
-    return NULL;
-
-  /* Zeroed: the pixels beside a row stay so. */
-  pass->scratch = pass->pages + total;
-  for (int i = 0; i < n; i++)
-    pass->rings[i].data = i == 0 ? pass->pages : pass->rings[i - 1].data + ring_length (pass, i - 1);
-
-  return g_steal_pointer (&pass);
+  return allocate (pass, scratch_size) ? g_steal_pointer (&pass) : NULL;
 }
 
 void
 gw_pass_free (GwPass *pass)
 {
+  for (guint i = 0; i < pass->network->layers->len; i++)
+    g_free (pass->rings[i].rows);
+  for (int i = 0; i < pass->n_pools; i++)
+    g_free (pass->pools[i].places);
   gw_pages_free (pass->pages);
   g_free (pass->rings);
+  g_free (pass->pools);
   g_free (pass->outputs);
   g_free (pass);
 }
@@ -361,9 +574,8 @@ float *
 gw_pass_row (GwPass *pass, int layer, int row)
 {
   const Ring *ring = &pass->rings[layer];
-  const int channels = gw_padded (gw_network_get (pass->network, layer)->out);
 
-  return ring->data + row % ring->height * row_length (pass, layer) + channels;
+  return ring->rows[row % ring->most];
 }
 
 typedef struct
@@ -371,52 +583,44 @@ typedef struct
   GwPass *pass;
   const GwLayer *layer;
   int number;
-  int first;     /* row */
-  int stretches; /* in a row, of a layer that is not in tiles */
+  int first, rows; /* rows to be computed */
+  int left,
+      right; /* pixels of a row to be shared out: an up-sampling layer's of its source, each becomes two */
+  int stretches; /* that they are shared out in */
 } Step;
-
-/* Pixels of a row to be shared out: an up-sampling layer's of its source, each becomes two. */
-static int
-shared_width (const GwPass *pass, int number)
-{
-  const GwLayer *layer = gw_network_get (pass->network, number);
-
-  return pass->rings[layer->kind == GW_LAYER_UP2 ? layer->source : number].width;
-}
 
 static const float *
 source_row (const Step *step, int row)
 {
   const Ring *source = &step->pass->rings[step->layer->source];
 
-  return row >= 0 && row < source->total ? gw_pass_row (step->pass, step->layer->source, row) : NULL;
+  return row >= source->top && row < source->bottom ? gw_pass_row (step->pass, step->layer->source, row)
+                                                    : NULL;
 }
 
 /* The layer's rows in stretches of tiles; returns how many, or with @tiles NULL how many there would be. */
 static int
-list_tiles (const Step *step, int rows, GwTiles *tiles)
+list_tiles (const Step *step, GwTiles *tiles)
 {
   GwPass *pass = step->pass;
   const GwLayer *layer = step->layer;
   const Ring *ring = &pass->rings[step->number];
-  const int in_row = (ring->width + GW_TILE - 1) / GW_TILE;
+  const int in_row = (ring->right - ring->left + GW_TILE - 1) / GW_TILE;
   const int stretches = (in_row + gw_winograd_tiles (layer) - 1) / gw_winograd_tiles (layer);
   int n = 0;
 
-  /* the first tile may begin above the photo */
-  for (int y = step->first - (step->first + layer->tile_offset) % GW_TILE; y < step->first + rows;
-       y += GW_TILE)
+  for (int y = tile_row (layer, step->first); y < step->first + step->rows; y += GW_TILE)
     for (int k = 0; k < stretches; k++, n++)
       {
         const int first = k * in_row / stretches;
 
         if (!tiles)
           continue;
-        tiles[n] = (GwTiles) { .x = GW_TILE * first, .n = (k + 1) * in_row / stretches - first };
+        tiles[n] = (GwTiles) { .x = ring->left + GW_TILE * first, .n = (k + 1) * in_row / stretches - first };
         for (int i = 0; i < GW_TILE_SOURCE; i++)
           tiles[n].rows[i] = source_row (step, y - 1 + i);
         for (int i = 0; i < GW_TILE; i++)
-          if (y + i >= 0 && y + i < ring->total)
+          if (y + i >= ring->top && y + i < ring->bottom)
             {
               tiles[n].out[i] = gw_pass_row (pass, step->number, y + i);
               if (layer->addend >= 0)
@@ -427,14 +631,14 @@ list_tiles (const Step *step, int rows, GwTiles *tiles)
 }
 
 static void
-compute_tiles (const Step *step, int rows)
+compute_tiles (const Step *step)
 {
-  const int n = list_tiles (step, rows, NULL);
+  const int n = list_tiles (step, NULL);
   g_autofree GwTiles *tiles = g_new (GwTiles, n);
 
-  list_tiles (step, rows, tiles);
+  list_tiles (step, tiles);
   gw_winograd_run (step->pass->network->kernels, step->pass->workers, step->layer, tiles, n,
-                   step->pass->rings[step->number].width, step->pass->scratch);
+                   step->pass->rings[step->number].right, step->pass->scratch);
 }
 
 static void
@@ -443,8 +647,8 @@ compute_stretch (int job, int thread, gpointer data)
   const Step *step = data;
   const GwLayer *layer = step->layer;
   const GwKernels *kernels = step->pass->network->kernels;
-  const int row = step->first + job / step->stretches, x = job % step->stretches * STRETCH;
-  const int n = MIN (STRETCH, shared_width (step->pass, step->number) - x);
+  const int row = step->first + job / step->stretches, x = step->left + job % step->stretches * STRETCH;
+  const int n = MIN (STRETCH, step->right - x);
   float *out = gw_pass_row (step->pass, step->number, row);
   const float *addend = layer->addend >= 0 ? gw_pass_row (step->pass, layer->addend, row) : NULL;
 
@@ -458,13 +662,36 @@ compute_stretch (int job, int thread, gpointer data)
     case GW_LAYER_UP2:
       gw_up2 (kernels, layer, source_row (step, row / 2), row % 2, addend, out, x, n);
       break;
+    case GW_LAYER_SCALE:
+      gw_scale (layer, source_row (step, row),
+                gw_layer_channels (gw_network_get (step->pass->network, layer->source)), out, x, n);
+      break;
     case GW_LAYER_ASINH:
-      gw_asinh (kernels, layer, source_row (step, row), addend,
-                gw_padded (gw_network_get (step->pass->network, layer->addend)->out), out, x, n);
+      gw_asinh (kernels, layer, source_row (step, row), addend, out, x, n);
       break;
     default:
       break;
     }
+}
+
+/* The next rows of a layer. */
+static void
+compute (GwPass *pass, int number, int rows)
+{
+  const GwLayer *layer = gw_network_get (pass->network, number);
+  const Ring *ring = &pass->rings[number];
+  const int shrink = layer->kind == GW_LAYER_UP2 ? 2 : 1;
+  Step step = { .pass = pass, .layer = layer, .number = number, .first = ring->done, .rows = rows };
+
+  if (layer->kind == GW_LAYER_CONV3)
+    {
+      compute_tiles (&step);
+      return;
+    }
+  step.left = ring->left / shrink;
+  step.right = ring->right / shrink;
+  step.stretches = (step.right - step.left + STRETCH - 1) / STRETCH;
+  gw_workers_run (pass->workers, compute_stretch, &step, rows * step.stretches);
 }
 
 /* ---- The caller's turns ---------------------------------------------------------------------------------- */
@@ -476,43 +703,35 @@ gw_pass_most_rows (const GwPass *pass)
 }
 
 int
+gw_pass_most_waiting (const GwPass *pass)
+{
+  return MAX (pass->most_waiting, pass->rings[0].turn);
+}
+
+int
 gw_pass_next (GwPass *pass, int *first)
 {
-  const Ring *input = &pass->rings[0];
+  begin_turn (pass);
+  *first = pass->rings[0].done;
 
-  *first = input->done;
-
-  return MIN (input->turn, input->total - input->done);
+  return pass->rings[0].taken - pass->rings[0].done;
 }
 
 int
 gw_pass_push (GwPass *pass, int *first)
 {
-  const int n = pass->network->layers->len;
-
-  /* The caller has read what the last call finished; now its rows may be overwritten, as planned. */
-  pass->rings[0].done = MIN (pass->rings[0].done + pass->rings[0].turn, pass->rings[0].total);
-  for (int i = 1; i < n; i++)
-    {
-      Ring *ring = &pass->rings[i];
-      Step step
-          = { .pass = pass, .layer = gw_network_get (pass->network, i), .number = i, .first = ring->done };
-      int rows = rows_possible (pass, i) - ring->done;
-
-      if (rows == 0)
-        continue;
-      if (step.layer->kind == GW_LAYER_CONV3)
-        compute_tiles (&step, rows);
-      else
-        {
-          step.stretches = (shared_width (pass, i) + STRETCH - 1) / STRETCH;
-          gw_workers_run (pass->workers, compute_stretch, &step, rows * step.stretches);
-        }
-      ring->done += rows;
-    }
-
+  begin_turn (pass);
+  take_turn (pass);
   *first = pass->given;
-  pass->given = rows_finished (pass);
 
-  return pass->given - *first;
+  return pass->finished - pass->given;
+}
+
+double
+gw_pass_progress (const GwPass *pass)
+{
+  const Ring *input = &pass->rings[0], *output = &pass->rings[pass->outputs[0]];
+
+  return 0.5 * (input->done - input->top) / (input->bottom - input->top)
+         + 0.5 * (pass->finished - output->top) / (output->bottom - output->top);
 }

@@ -1,8 +1,8 @@
 /* A network as a list of layers, and its evaluation row by row.
  *
- * Every layer keeps the few rows that the layers after it still need, in a ring; a block of rows goes in at the top,
- * finished rows come out below.  Nothing is computed twice and nothing depends on the size of a block, because there are
- * no tiles.
+ * Every layer keeps the few rows that the layers after it still need; a block of rows goes in at the top, finished rows
+ * come out below.  Nothing is computed twice and nothing depends on the size of a block, because there are no tiles of the
+ * photo.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -10,6 +10,7 @@
 
 #include <glib.h>
 
+#include "grainwise.h"
 #include "kernels.h"
 #include "workers.h"
 
@@ -19,22 +20,23 @@ typedef enum
   GW_LAYER_CONV3, /* 3x3 convolution, zero outside the photo */
   GW_LAYER_DOWN2, /* 2x2 convolution, stride 2 */
   GW_LAYER_UP2,   /* 2x2 transposed convolution, stride 2 */
-  GW_LAYER_ASINH /* asinh (source / mean of the addend's noise planes): features in units of the local noise level */
+  GW_LAYER_SCALE, /* 1 / mean of some of the source's planes, one value a pixel: of the noise levels */
+  GW_LAYER_ASINH /* asinh (source * addend), the addend a SCALE: features in units of the local noise level */
 } GwLayerKind;
 
 typedef struct
 {
   GwLayerKind kind;
   int source;     /* the layer that it reads */
-  int addend;     /* a layer added to the result (residual or skip connection), or -1; ASINH: the noise */
+  int addend;     /* a layer added to the result (residual or skip connection), or -1 */
   gboolean relu;  /* max (0, .) of the result */
-  int in, out;    /* channels; stored are gw_padded() of them */
+  int in, out;    /* channels; stored are gw_layer_channels() */
   int scale;      /* log2 of how much coarser than the input */
   float *weights; /* as gw_weights_arrange() wants them */
   float *bias;    /* [out], padded, or NULL */
   /* CONV3 is computed in tiles: their rows begin at -tile_offset, so that a tile never waits for one more row */
   int tile_offset;
-  /* ASINH: where among the addend's channels the noise levels are */
+  /* SCALE: which of the source's channels */
   int first_plane, n_planes;
 } GwLayer;
 
@@ -57,6 +59,14 @@ void gw_network_clear (GwNetwork *network);
 int gw_network_add (GwNetwork *network, GwLayer layer, const float *weights, const float *bias);
 
 const GwLayer *gw_network_get (const GwNetwork *network, int layer);
+
+/* Channels of a pixel as the layer's rows hold them. */
+static inline int
+gw_layer_channels (const GwLayer *layer)
+{
+  return layer->kind == GW_LAYER_SCALE ? 1 : gw_padded (layer->out);
+}
+
 /* Multiplications for one pixel of the input layer. */
 double gw_network_multiply_adds (const GwNetwork *network);
 /* How far away, in pixels of the input layer, a pixel can be on which an output pixel depends. */
@@ -68,26 +78,34 @@ typedef struct _GwPass GwPass;
 /**
  * gw_pass_new:
  * @width, @height: of the input layer, multiples of 2^(largest scale)
- * @outputs: the layers whose rows the caller reads, together with the input's; all of one scale
+ * @window: (nullable): the part of the outputs that is wanted, %NULL: all.  Only what that depends on, but for rounding, is
+ *   computed.
+ * @outputs: the layers whose rows the caller reads; all of the input's scale
  * @work: multiplications that a layer does at least before the next one has its turn; 0: enough to keep the threads busy.
  *   The results do not depend on it.
  *
  * Plans how many rows each layer must keep, and allocates them; %NULL if there is not enough memory.
  */
-GwPass *gw_pass_new (const GwNetwork *network, GwWorkers *workers, int width, int height, const int *outputs,
-                     int n_outputs, double work);
+GwPass *gw_pass_new (const GwNetwork *network, GwWorkers *workers, int width, int height,
+                     const GwWindow *window, const int *outputs, int n_outputs, double work);
 void gw_pass_free (GwPass *pass);
 
 /* The most rows that gw_pass_next() asks for, or gw_pass_push() finishes, at once. */
 int gw_pass_most_rows (const GwPass *pass);
 
-/* Rows of the input layer to be filled next: from *@first on, the number returned; 0 when the photo has ended. */
+/* The most rows of the input that have been asked for while the same rows of the outputs were not finished. */
+int gw_pass_most_waiting (const GwPass *pass);
+
+/* Rows of the input layer to be filled next: from *@first on, the number returned; 0 when there are no more. */
 int gw_pass_next (GwPass *pass, int *first);
-/* A row of a layer: width * gw_padded (channels) floats, valid while the layer keeps it. */
+/* A row of a layer: width * gw_layer_channels() floats, of which those in the window count; valid while the layer keeps it. */
 float *gw_pass_row (GwPass *pass, int layer, int row);
 /* To be called when those rows are filled, until all rows are finished.  Every layer has at most one turn.  Afterwards
- * the rows from *@first on, the number returned, of all outputs are finished; they, and the same rows of the input, may be
- * read until the next rows are filled. */
+ * the rows from *@first on, the number returned, of all outputs are finished; they may be read until the next rows are
+ * asked for. */
 int gw_pass_push (GwPass *pass, int *first);
+
+/* How much is done, from 0 to 1; a row is half done when it has been filled. */
+double gw_pass_progress (const GwPass *pass);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GwPass, gw_pass_free)

@@ -107,8 +107,9 @@ level_at (const float level[GW_KNOTS], float brightness)
   return sqrtf ((1 - share) * level[k] * level[k] + share * level[k + 1] * level[k + 1]);
 }
 
-void
-gw_noise_fill_levels (const GwNoise *noise, const float *photo, int width, int channels, float *levels)
+/* A row, smoothed. */
+static void
+smooth (const float *restrict row, int width, int channels, float *restrict smoothed)
 {
   float weights[REACH + 1], sum = 0;
 
@@ -117,20 +118,37 @@ gw_noise_fill_levels (const GwNoise *noise, const float *photo, int width, int c
       weights[d] = expf (-d * d / 8.0f);
       sum += d == 0 ? weights[d] : 2 * weights[d];
     }
+  for (int d = 0; d <= REACH; d++)
+    weights[d] /= sum;
+
+  for (int i = 0; i < width * channels; i++)
+    smoothed[i] = 0;
+  for (int d = -REACH; d <= REACH; d++) /* away from the edges: no branch, so that compilers vectorise it */
+    for (int i = REACH * channels; i < (width - REACH) * channels; i++)
+      smoothed[i] += weights[ABS (d)] * row[i + d * channels];
+  for (int x = 0; x < width; x++)
+    for (int c = 0; c < channels && (x < REACH || x >= width - REACH); c++)
+      for (int d = -REACH; d <= REACH; d++)
+        smoothed[x * channels + c] += weights[ABS (d)] * row[CLAMP (x + d, 0, width - 1) * channels + c];
+}
+
+void
+gw_noise_fill_levels (const GwNoise *noise, const float *photo, int width, int channels, float *levels)
+{
+  gboolean flat[3], all = TRUE;
+
   for (int c = 0; c < channels; c++)
-    {
-      const gboolean flat = is_flat (noise->level[c]);
+    all &= flat[c] = is_flat (noise->level[c]);
+  if (!all)
+    smooth (photo, width, channels, levels);
 
-      for (int x = 0; x < width; x++)
-        {
-          float brightness = 0;
+  for (int x = 0; x < width; x++)
+    for (int c = 0; c < channels; c++)
+      {
+        float *level = levels + x * channels + c;
 
-          for (int d = -REACH; d <= REACH && !flat; d++)
-            brightness += weights[ABS (d)] / sum * photo[CLAMP (x + d, 0, width - 1) * channels + c];
-
-          levels[x * channels + c] = flat ? noise->level[c][0] : level_at (noise->level[c], brightness);
-        }
-    }
+        *level = flat[c] ? noise->level[c][0] : level_at (noise->level[c], *level);
+      }
 }
 
 gboolean

@@ -21,8 +21,11 @@ typedef struct
   const GwNoise *noise;
   GwPass *pass;
 
-  int padded_width, padded_height;          /* multiples of the model's alignment */
-  float *photo_rows, *level_rows;           /* a block as read */
+  GwWindow window;
+  int padded_width, padded_height; /* multiples of the model's alignment */
+  float *photo_rows, *level_rows;  /* as read and not yet written; row y lies in place y modulo kept */
+  int kept;                        /* rows */
+  float *levels;                   /* of a block, where they are not read */
   float *noisy, *level, *mean, *covariance; /* a block as written */
   int covariances;                          /* values a pixel */
   int first_read;                           /* row of the photo with which the block as read begins */
@@ -35,6 +38,7 @@ job_clear (Job *job)
   g_clear_pointer (&job->pass, gw_pass_free);
   g_free (job->photo_rows);
   g_free (job->level_rows);
+  g_free (job->levels);
   g_free (job->noisy);
   g_free (job->level);
   g_free (job->mean);
@@ -54,14 +58,16 @@ mirror (int i, int n)
   return i < n ? i : 2 * n - 1 - i;
 }
 
+/* @n values; no branch, so that compilers vectorise it for rows. */
 static gboolean
-is_photo (const float *pixel, int channels)
+is_photo (const float *values, int n)
 {
-  for (int c = 0; c < channels; c++)
-    if (!(fabsf (pixel[c]) <= VALUE_LIMIT))
-      return FALSE;
+  int others = 0;
 
-  return TRUE;
+  for (int i = 0; i < n; i++)
+    others += !(fabsf (values[i]) <= VALUE_LIMIT);
+
+  return others == 0;
 }
 
 /* Fills what is no photo with the last pixel that is, or before that with the first. */
@@ -71,6 +77,8 @@ fill_holes (float *row, int width, int channels)
   static const float nothing[3] = { 0, 0, 0 };
   const float *filling = NULL;
 
+  if (is_photo (row, width * channels))
+    return;
   for (int x = 0; x < width && !filling; x++)
     if (is_photo (row + x * channels, channels))
       filling = row + x * channels;
@@ -101,7 +109,7 @@ check_levels (const float *row, int width, int channels, int y, GError **error)
   return TRUE;
 }
 
-/* Reads @n rows from @y on, mirrored below the photo, into job->photo_rows and job->level_rows. */
+/* Reads @n rows from @y on, mirrored below the photo. */
 static gboolean
 read_rows (Job *job, int y, int n, GError **error)
 {
@@ -111,32 +119,53 @@ read_rows (Job *job, int y, int n, GError **error)
   for (int k = 0, rows; k < n; k += rows)
     {
       const int row = mirror (y + k, photo->height);
+      const gsize place = (y + k) % job->kept * length;
 
       rows = y + k < photo->height ? MIN (n - k, photo->height - y - k) : 1;
-      if (!photo->read (row, rows, job->photo_rows + k * length, photo->data, error))
+      rows = MIN (rows, job->kept - (y + k) % job->kept);
+      if (!photo->read (row, rows, job->photo_rows + place, photo->data, error))
         return FALSE;
-      if (job->noise->read
-          && !job->noise->read (row, rows, job->level_rows + k * length, job->noise->data, error))
-        return FALSE;
-    }
-
-  for (int k = 0; k < n; k++)
-    {
-      float *levels = job->level_rows + k * length;
-
-      fill_holes (job->photo_rows + k * length, photo->width, photo->channels);
       if (!job->noise->read)
-        gw_noise_fill_levels (job->noise, job->photo_rows + k * length, photo->width, photo->channels,
-                              levels);
-      else if (!check_levels (levels, photo->width, photo->channels, y + k, error))
+        continue;
+      if (!job->noise->read (row, rows, job->level_rows + place, job->noise->data, error))
         return FALSE;
+      for (int i = 0; i < rows; i++)
+        if (!check_levels (job->level_rows + place + i * length, photo->width, photo->channels, y + k + i,
+                           error))
+          return FALSE;
     }
   return TRUE;
 }
 
-/* Spreads a photo row, as read, over the channels of an input row.  A grey photo's noise is the same in all three channels:
- * along the grey axis (1,1,1)/sqrt(3) of the colour cube its level is sqrt(3) times as high, so that is what the network is
- * told (see grey_inputs in weights/model.py). */
+static float *
+photo_row (const Job *job, int y)
+{
+  return job->photo_rows + (gsize) (y % job->kept) * job->photo->width * job->photo->channels;
+}
+
+/* The noise levels of row @y, which is row @number of a block. */
+static const float *
+level_row (const Job *job, int y, int number)
+{
+  const gsize length = (gsize) job->photo->width * job->photo->channels;
+  float *levels = job->levels + number * length;
+
+  if (job->noise->read)
+    return job->level_rows + y % job->kept * length;
+  gw_noise_fill_levels (job->noise, photo_row (job, y), job->photo->width, job->photo->channels, levels);
+
+  return levels;
+}
+
+/* The noise level that the network is told.  A grey photo's noise is the same in all three channels: along the grey axis
+ * (1,1,1)/sqrt(3) of the colour cube its level is sqrt(3) times as high (see grey_inputs in weights/model.py). */
+static float
+told_level (float level, int channels)
+{
+  return MAX (level, GW_LEVEL_FLOOR) * (channels == 1 ? SQRT3 : 1);
+}
+
+/* Spreads a photo row over the channels of an input row. */
 static void
 spread_row (const Job *job, const float *photo, const float *level, int row_of_cell, float *input)
 {
@@ -145,25 +174,26 @@ spread_row (const Job *job, const float *photo, const float *level, int row_of_c
   const int channels = job->photo->channels;
   const int out = gw_padded (gw_network_get (&job->model->network, 0)->out);
 
-  for (int x = 0; x < job->padded_width; x++)
+  for (int x = 0, column = 0; x < job->padded_width; x++, column = (column + 1) % shuffle)
     {
-      const int source = mirror (x, job->photo->width) * channels;
-      const int pixel = row_of_cell * shuffle + x % shuffle;
-      float *cell = input + x / shuffle * out;
-      float *grain = cell + 2 * GW_PLANES * cells;
+      const int source = (x < job->photo->width ? x : mirror (x, job->photo->width)) * channels;
+      const int pixel = row_of_cell * shuffle + column;
+      float *grain = input + 2 * GW_PLANES * cells;
       float told = 0;
 
       for (int p = 0; p < GW_PLANES; p++)
         {
           const int c = channels == 1 ? 0 : p;
-          const float sd = MAX (level[source + c], GW_LEVEL_FLOOR) * (channels == 1 ? SQRT3 : 1);
+          const float sd = told_level (level[source + c], channels);
 
-          cell[p * cells + pixel] = photo[source + c];
-          cell[(GW_PLANES + p) * cells + pixel] = sd;
+          input[p * cells + pixel] = photo[source + c];
+          input[(GW_PLANES + p) * cells + pixel] = sd;
           told += sd / GW_PLANES;
         }
       for (int k = 0; k < job->model->grain; k++) /* the mean over the cell */
         grain[k] = (pixel == 0 ? 0 : grain[k]) + told / cells * job->noise->grain[k];
+      if (column == shuffle - 1)
+        input += out;
     }
 }
 
@@ -173,12 +203,15 @@ fill_input_row (int number, int thread, gpointer data)
 {
   const Job *job = data;
   const int shuffle = job->model->shuffle;
-  const gsize length = (gsize) job->photo->width * job->photo->channels;
   float *input = gw_pass_row (job->pass, 0, job->first_read / shuffle + number);
 
   for (int i = 0; i < shuffle; i++)
-    spread_row (job, job->photo_rows + (number * shuffle + i) * length,
-                job->level_rows + (number * shuffle + i) * length, i, input);
+    {
+      const int y = job->first_read + number * shuffle + i;
+
+      fill_holes (photo_row (job, y), job->photo->width, job->photo->channels);
+      spread_row (job, photo_row (job, y), level_row (job, y, number * shuffle + i), i, input);
+    }
 }
 
 /* ---- Network to posterior -------------------------------------------------------------------------------- */
@@ -223,62 +256,63 @@ grey_variance (Cholesky l)
   return (a * a + b * b + c * c) / 9;
 }
 
-/* One row of the photo; @number counts from the block's first. */
+/* One row of the photo, or of its window; @number counts from the block's first. */
 static void
 finish_row (int number, int thread, gpointer data)
 {
-  Job *job = data;
-  const int y = job->first + number;
+  const Job *job = data;
+  const int y = job->first + number, left = job->window.x, width = job->window.width;
   const int shuffle = job->model->shuffle;
   const int cells = shuffle * shuffle;
   const int channels = job->photo->channels;
-  const int width = job->photo->width;
-  const int cell_row = y / shuffle;
-  const int in_channels = gw_padded (gw_network_get (&job->model->network, 0)->out);
   const float widening = 1 + job->noise->misfit;
-  const float *input = gw_pass_row (job->pass, 0, cell_row);
-  const float *residual = gw_pass_row (job->pass, job->model->mean, cell_row);
-  const float *factors = gw_pass_row (job->pass, job->model->cholesky, cell_row);
+  const int means = gw_padded (GW_MEAN_PLANES * cells), factors = gw_padded (GW_CHOLESKY * cells);
+  const float *photo = photo_row (job, y) + left * channels;
+  const float *levels = level_row (job, y, number) + left * channels;
+  const float *residual = gw_pass_row (job->pass, job->model->mean, y / shuffle) + left / shuffle * means;
+  const float *factor = gw_pass_row (job->pass, job->model->cholesky, y / shuffle) + left / shuffle * factors;
+  float *noisy = job->noisy + (gsize) number * width * channels;
+  float *level = job->level + (gsize) number * width * channels;
+  float *mean = job->mean + (gsize) number * width * channels;
+  float *covariance = job->covariance + (gsize) number * width * job->covariances;
 
-  for (int x = 0; x < width; x++)
+  memcpy (noisy, photo, sizeof (float) * width * channels);
+  for (int i = 0; i < width * channels; i++)
     {
-      const gsize i = (gsize) number * width + x;
-      const int cell = y % shuffle * shuffle + x % shuffle;
-      const float *in = input + x / shuffle * in_channels + cell;
-      const float *r = residual + x / shuffle * gw_padded (GW_MEAN_PLANES * cells) + cell;
-      const float *l = factors + x / shuffle * gw_padded (GW_CHOLESKY * cells) + cell;
-      float noisy[GW_PLANES], level[GW_PLANES], noise[GW_PLANES], g[GW_CHOLESKY];
+      const float sd = told_level (levels[i], channels) / (channels == 1 ? SQRT3 : 1);
 
-      for (int p = 0; p < GW_PLANES; p++)
-        {
-          const float sd = in[(GW_PLANES + p) * cells] / (channels == 1 ? SQRT3 : 1);
-          const gboolean none = sd <= GW_LEVEL_FLOOR * 1.001f;
+      level[i] = sd <= GW_LEVEL_FLOOR * 1.001f ? 0 : sd;
+    }
 
-          noisy[p] = in[p * cells];
-          level[p] = none ? 0 : sd;
-          noise[p] = none ? 0 : r[p * cells];
-        }
+  for (int x = 0, column = left % shuffle; x < width; x++)
+    {
+      const int cell = y % shuffle * shuffle + column;
+      float g[GW_CHOLESKY];
+
       for (int k = 0; k < GW_CHOLESKY; k++)
-        g[k] = l[k * cells];
-
+        g[k] = factor[cell + k * cells];
       if (channels == 1)
         {
-          const float told[GW_PLANES] = { SQRT3 * level[0], SQRT3 * level[0], SQRT3 * level[0] };
+          const float told[GW_PLANES] = { SQRT3 * level[x], SQRT3 * level[x], SQRT3 * level[x] };
+          const float *r = residual + cell;
 
-          job->noisy[i] = noisy[0];
-          job->level[i] = level[0];
-          job->mean[i] = noisy[0] - (noise[0] + noise[1] + noise[2]) / 3;
-          job->covariance[i] = widening * grey_variance (cholesky (g, told));
+          mean[x] = level[x] == 0 ? noisy[x] : noisy[x] - (r[0] + r[cells] + r[2 * cells]) / 3;
+          covariance[x] = widening * grey_variance (cholesky (g, told));
         }
       else
         {
-          memcpy (job->noisy + 3 * i, noisy, sizeof (noisy));
-          memcpy (job->level + 3 * i, level, sizeof (level));
           for (int p = 0; p < GW_PLANES; p++)
-            job->mean[3 * i + p] = noisy[p] - noise[p];
-          colour_covariance (cholesky (g, level), job->covariance + 6 * i);
+            mean[3 * x + p] = noisy[3 * x + p] - (level[3 * x + p] == 0 ? 0 : residual[cell + p * cells]);
+          colour_covariance (cholesky (g, level + 3 * x), covariance + 6 * x);
           for (int k = 0; k < 6; k++)
-            job->covariance[6 * i + k] *= widening;
+            covariance[6 * x + k] *= widening;
+        }
+
+      if (++column == shuffle)
+        {
+          column = 0;
+          residual += means;
+          factor += factors;
         }
     }
 }
@@ -303,21 +337,31 @@ static gboolean
 allocate (Job *job, GwWorkers *workers, GError **error)
 {
   const GwModel *model = job->model;
+  const int shuffle = model->shuffle, channels = job->photo->channels;
   const int outputs[] = { model->mean, model->cholesky };
-  gsize pixels;
+  const GwWindow *window = &job->window;
+  const GwWindow cells = { window->x / shuffle, window->y / shuffle,
+                           (window->x + window->width + shuffle - 1) / shuffle - window->x / shuffle,
+                           (window->y + window->height + shuffle - 1) / shuffle - window->y / shuffle };
+  gsize pixels, written;
 
-  job->pass = gw_pass_new (&model->network, workers, job->padded_width / model->shuffle,
-                           job->padded_height / model->shuffle, outputs, G_N_ELEMENTS (outputs), 0);
-  pixels = (gsize) (job->pass ? gw_pass_most_rows (job->pass) : 0) * model->shuffle * job->photo->width;
+  job->pass
+      = gw_pass_new (&model->network, workers, job->padded_width / shuffle, job->padded_height / shuffle,
+                     window->width < job->photo->width || window->height < job->photo->height ? &cells : NULL,
+                     outputs, G_N_ELEMENTS (outputs), 0);
+  job->kept = job->pass ? gw_pass_most_waiting (job->pass) * shuffle : 0;
+  pixels = (gsize) job->kept * job->photo->width;
+  written = (gsize) (job->pass ? gw_pass_most_rows (job->pass) : 0) * shuffle * job->photo->width;
 
-  job->photo_rows = g_try_new (float, pixels * job->photo->channels);
-  job->level_rows = g_try_new (float, pixels * job->photo->channels);
-  job->noisy = g_try_new (float, pixels * job->photo->channels);
-  job->level = g_try_new (float, pixels * job->photo->channels);
-  job->mean = g_try_new (float, pixels * job->photo->channels);
-  job->covariance = g_try_new (float, pixels * job->covariances);
-  if (!job->pass || !job->photo_rows || !job->level_rows || !job->noisy || !job->level || !job->mean
-      || !job->covariance)
+  job->photo_rows = g_try_new (float, pixels *channels);
+  job->level_rows = g_try_new (float, job->noise->read ? pixels *channels : 1);
+  job->levels = g_try_new (float, written *channels);
+  job->noisy = g_try_new (float, written *channels);
+  job->level = g_try_new (float, written *channels);
+  job->mean = g_try_new (float, written *channels);
+  job->covariance = g_try_new (float, written * job->covariances);
+  if (!job->pass || !job->photo_rows || !job->level_rows || !job->levels || !job->noisy || !job->level
+      || !job->mean || !job->covariance)
     {
       g_set_error (error, GW_ERROR, GW_ERROR_MEMORY,
                    _ ("There is not enough memory for a photo %d pixels wide."), job->photo->width);
@@ -334,11 +378,17 @@ gw_posterior_run (const GwModel *model, const GwPhoto *photo, const GwNoise *noi
   const int aligned = model->multiple;
   g_autoptr (GwWorkers) workers = NULL;
   g_auto (Job) job = { .model = model, .photo = photo, .noise = noise };
+  int end;
 
   run = run ? run : &defaults;
   if (!check_arguments (photo, noise, error))
     return FALSE;
 
+  job.window = run->window.width > 0 ? run->window : (GwWindow) { 0, 0, photo->width, photo->height };
+  g_return_val_if_fail (job.window.x >= 0 && job.window.y >= 0 && job.window.height > 0
+                            && job.window.width <= photo->width - job.window.x
+                            && job.window.height <= photo->height - job.window.y,
+                        FALSE);
   job.padded_width = (photo->width + aligned - 1) / aligned * aligned;
   job.padded_height = (photo->height + aligned - 1) / aligned * aligned;
   job.covariances = photo->channels == 1 ? 1 : 6;
@@ -346,26 +396,27 @@ gw_posterior_run (const GwModel *model, const GwPhoto *photo, const GwNoise *noi
   if (!allocate (&job, workers, error))
     return FALSE;
 
-  while (job.first < photo->height)
+  job.first = job.window.y;
+  end = job.window.y + job.window.height;
+  while (job.first < end)
     {
       int first, rows;
 
       if (g_cancellable_set_error_if_cancelled (run->cancellable, error))
         return FALSE;
 
-      rows = gw_pass_next (job.pass, &first) * model->shuffle;
-      first *= model->shuffle;
-      if (rows > 0 && !read_rows (&job, first, rows, error))
+      rows = gw_pass_next (job.pass, &first);
+      job.first_read = first * model->shuffle;
+      if (rows > 0 && !read_rows (&job, job.first_read, rows * model->shuffle, error))
         return FALSE;
-      job.first_read = first;
-      gw_workers_run (workers, fill_input_row, &job, rows / model->shuffle);
+      gw_workers_run (workers, fill_input_row, &job, rows);
 
-      rows = gw_pass_push (job.pass, &first) * model->shuffle;
-      rows = MIN (rows, photo->height - job.first);
+      rows = gw_pass_push (job.pass, &first);
+      rows = MIN ((first + rows) * model->shuffle, end) - job.first;
       if (rows > 0)
         {
-          const GwPosterior posterior = { job.first, rows,      photo->width, photo->channels,
-                                          job.noisy, job.level, job.mean,     job.covariance };
+          const GwPosterior posterior = { job.first, rows,      job.window.width, photo->channels,
+                                          job.noisy, job.level, job.mean,         job.covariance };
 
           gw_workers_run (workers, finish_row, &job, rows);
           if (!write (&posterior, data, error))
@@ -373,10 +424,8 @@ gw_posterior_run (const GwModel *model, const GwPhoto *photo, const GwNoise *noi
           job.first += rows;
         }
 
-      gw_pass_next (job.pass, &first);
-      if (run->progress) /* a row is half done when it has been read */
-        run->progress (0.5 * first * model->shuffle / job.padded_height + 0.5 * job.first / photo->height,
-                       run->progress_data);
+      if (run->progress)
+        run->progress (gw_pass_progress (job.pass), run->progress_data);
     }
   return TRUE;
 }

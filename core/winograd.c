@@ -66,8 +66,8 @@ compute (int job, int thread, gpointer data)
         }
       for (int point = 0; point < GW_TILE_POINTS; point++)
         kernels->multiply (sources + point * source_stride, in, tiles->n,
-                           layer->weights + (gsize) point * in * out + column, in, out, columns,
-                           products + point * stride, columns, FALSE);
+                           layer->weights + (gsize) point * in * out + column, in, out, columns, NULL,
+                           products + point * stride, columns);
       kernels->transform_results (
           products, stride, tiles->n, columns, layer->bias ? layer->bias + first : NULL,
           layer->addend >= 0 ? addends : NULL, layer->relu, results, out, tiles->x, task->width);

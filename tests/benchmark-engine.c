@@ -174,7 +174,7 @@ run_layer (char **arguments)
     weights[i] = 0.01f * (i % 7 - 3);
   gw_network_add (&network, layer, weights, NULL);
 
-  pass = gw_pass_new (&network, workers, width, 1 << 20, (const int[]) { 1 }, 1, 0);
+  pass = gw_pass_new (&network, workers, width, 1 << 20, NULL, (const int[]) { 1 }, 1, 0);
   for (gint64 begin = g_get_monotonic_time (); seconds (begin) < LEAST_SECONDS;)
     {
       int first, rows = gw_pass_next (pass, &first);

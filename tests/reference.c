@@ -126,21 +126,20 @@ up2 (const Image *image, int x, int y, int k)
 }
 
 static double
-noise_asinh (const Image *image, int x, int y, int k, const float *noise, int noise_channels)
+scale (const Image *image, int x, int y, int channels)
 {
-  const int first = image->layer->first_plane;
+  const int first = image->layer->first_plane, n = image->layer->n_planes;
   double sum = 0;
 
-  for (int c = first; c < first + image->layer->n_planes; c++)
-    sum += noise[((gsize) y * image->width + x) * noise_channels + c];
+  for (int c = first; c < first + n; c++)
+    sum += image->source[((gsize) y * image->width + x) * channels + c];
 
-  return asinh (image->source[((gsize) y * image->width + x) * image->layer->out + k] * image->layer->n_planes
-                / sum);
+  return n / sum;
 }
 
 static float *
 reference_layer (const GwKernels *kernels, const GwLayer *layer, const float *source, int width, int height,
-                 const float *addend, int noise_channels)
+                 const float *addend, int source_channels)
 {
   g_autofree double *weights = layer->weights ? weights_of (kernels, layer) : NULL;
   const Image image = { layer, weights, source, width, height };
@@ -159,9 +158,10 @@ reference_layer (const GwKernels *kernels, const GwLayer *layer, const float *so
           const gsize i = ((gsize) y * out_width + x) * layer->out + k;
           double value = layer->kind == GW_LAYER_CONV3   ? conv3 (&image, x, y, k)
                          : layer->kind == GW_LAYER_DOWN2 ? down2 (&image, x, y, k)
-                         : layer->kind == GW_LAYER_UP2
-                             ? up2 (&image, x, y, k)
-                             : noise_asinh (&image, x, y, k, addend, noise_channels);
+                         : layer->kind == GW_LAYER_UP2   ? up2 (&image, x, y, k)
+                         : layer->kind == GW_LAYER_SCALE
+                             ? scale (&image, x, y, source_channels)
+                             : asinh (source[i] * (double) addend[i / layer->out]);
 
           if (layer->kind != GW_LAYER_ASINH && addend)
             value += addend[i];
@@ -186,9 +186,8 @@ reference_network (const GwNetwork *network, const float *input, int width, int 
       const int scale = gw_network_get (network, layer->source)->scale;
       const float *addend = layer->addend >= 0 ? images[layer->addend] : NULL;
 
-      images[i]
-          = reference_layer (network->kernels, layer, images[layer->source], width >> scale, height >> scale,
-                             addend, addend ? gw_network_get (network, layer->addend)->out : 0);
+      images[i] = reference_layer (network->kernels, layer, images[layer->source], width >> scale,
+                                   height >> scale, addend, gw_network_get (network, layer->source)->out);
     }
   result = g_steal_pointer (&images[wanted]);
   for (int i = 0; i < n; i++)

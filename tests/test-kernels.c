@@ -35,9 +35,18 @@ scaled_floats (GRand *rand, gsize n, double scale)
 
 /* ---- Products -------------------------------------------------------------------------------------------- */
 
+/* What a product is added to. */
+typedef enum
+{
+  NOTHING,
+  ITSELF,
+  ANOTHER,
+  STARTS
+} Start;
+
 static void
-check_multiply (const GwKernels *kernels, int n, int depth, int width, int columns, gboolean add,
-                double scale, GRand *rand)
+check_multiply (const GwKernels *kernels, int n, int depth, int width, int columns, Start kind, double scale,
+                GRand *rand)
 {
   const int stride = depth + g_rand_int_range (rand, 0, 40),
             out_stride = columns + 16 * g_rand_int_range (rand, 0, 3);
@@ -47,20 +56,19 @@ check_multiply (const GwKernels *kernels, int n, int depth, int width, int colum
   g_autofree float *weights = random_floats (rand, (gsize) depth * width);
   g_autofree float *out = untouched ((gsize) n * out_stride);
   g_autofree float *alone = untouched (columns);
-  g_autofree float *before = NULL;
+  g_autofree float *before = scaled_floats (rand, (gsize) n * out_stride, scale);
   const float *from = weights + (gsize) (first / panel) * depth * panel + first % panel;
+  const float *start = kind == NOTHING ? NULL : kind == ITSELF ? out : before;
 
-  if (add)
+  if (kind == ITSELF)
     for (int i = 0; i < n; i++)
-      for (int c = 0; c < columns; c++)
-        out[i * out_stride + c] = scale * (c % 5);
-  before = g_memdup2 (out, sizeof (float) * n * out_stride);
-  kernels->multiply (source, stride, n, from, depth, width, columns, out, out_stride, add);
+      memcpy (out + i * out_stride, before + i * out_stride, sizeof (float) * columns);
+  kernels->multiply (source, stride, n, from, depth, width, columns, start, out, out_stride);
 
   for (int i = 0; i < n; i++)
     for (int c = 0; c < out_stride; c++)
       {
-        double sum = add ? before[i * out_stride + c] : 0, size = fabs (sum);
+        double sum = start ? before[i * out_stride + c] : 0, size = fabs (sum);
 
         if (c >= columns)
           {
@@ -84,8 +92,8 @@ check_multiply (const GwKernels *kernels, int n, int depth, int width, int colum
     {
       const int i = g_rand_int_range (rand, 0, n);
 
-      memcpy (alone, before + i * out_stride, sizeof (float) * columns);
-      kernels->multiply (source + i * stride, stride, 1, from, depth, width, columns, alone, columns, add);
+      kernels->multiply (source + i * stride, stride, 1, from, depth, width, columns,
+                         start ? before + i * out_stride : NULL, alone, columns);
       g_assert_cmpmem (alone, sizeof (float) * columns, out + i * out_stride, sizeof (float) * columns);
     }
 }
@@ -101,7 +109,7 @@ test_multiply (gconstpointer data)
     for (guint j = 0; j < G_N_ELEMENTS (depths); j++)
       for (int columns = 16; columns <= 80; columns += 16)
         check_multiply (data, rows[i], depths[j], columns + 16 * g_rand_int_range (rand, 0, 3), columns,
-                        (i + j) % 2, pow (10, g_rand_int_range (rand, -12, 13)), rand);
+                        (i + j) % STARTS, pow (10, g_rand_int_range (rand, -12, 13)), rand);
 }
 
 /* ---- Winograd's transforms ------------------------------------------------------------------------------- */

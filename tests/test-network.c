@@ -43,8 +43,7 @@ check_layer (const Case *test, const GwKernels *kernels, int in, int out, int wi
                     .relu = test->relu,
                     .in = in,
                     .out = out,
-                    .scale = down,
-                    .n_planes = in };
+                    .scale = down };
   GwNetwork network;
   int number, finished = 0;
 
@@ -57,11 +56,17 @@ check_layer (const Case *test, const GwKernels *kernels, int in, int out, int wi
     layer.source = gw_network_add (
         &network, (GwLayer) { .kind = GW_LAYER_DOWN2, .addend = -1, .in = in, .out = in, .scale = 1 },
         first_weights, NULL);
+  if (test->kind == GW_LAYER_ASINH)
+    layer.addend = gw_network_add (
+        &network,
+        (GwLayer) {
+            .kind = GW_LAYER_SCALE, .addend = -1, .out = 1, .first_plane = in / 2, .n_planes = in - in / 2 },
+        NULL, NULL);
   number = gw_network_add (&network, layer, test->kind == GW_LAYER_ASINH ? NULL : weights,
                            test->bias ? bias : NULL);
   expected = reference_network (&network, input, full_width, full_height, number);
 
-  pass = gw_pass_new (&network, workers, full_width, full_height, &number, 1, work);
+  pass = gw_pass_new (&network, workers, full_width, full_height, NULL, &number, 1, work);
   while (finished < full_height >> down)
     {
       const int out_width = full_width >> down, channels = layer.out;

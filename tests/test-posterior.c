@@ -97,6 +97,47 @@ test_fixture (void)
 
 /* ---- Against whole images -------------------------------------------------------------------------------- */
 
+/* Runs a network row by row and compares the window of its outputs with whole images. */
+static void
+check_streaming (const GwModel *model, const Image *input, const float *const expected[2],
+                 const GwWindow *window, double work)
+{
+  const int outputs[] = { model->mean, model->cholesky };
+  const int width = input->width, channels = input->channels;
+  g_autoptr (GwWorkers) workers = gw_workers_new (2);
+  g_autoptr (GwPass) pass
+      = gw_pass_new (&model->network, workers, width, input->height, window, outputs, 2, work);
+  int finished = window->y;
+
+  while (finished < window->y + window->height)
+    {
+      int first, rows = gw_pass_next (pass, &first);
+
+      for (int y = first; y < first + rows; y++)
+        for (int x = 0; x < width; x++)
+          memcpy (gw_pass_row (pass, 0, y) + x * gw_padded (channels),
+                  input->values + (y * width + x) * channels, sizeof (float) * channels);
+      first += rows;
+      g_assert_cmpint (first - finished, <=, gw_pass_most_waiting (pass));
+      rows = gw_pass_push (pass, &first);
+      g_assert_cmpint (first, ==, finished);
+      g_assert_cmpint (rows, <=, gw_pass_most_rows (pass));
+      for (int y = first; y < first + rows; y++)
+        for (int x = window->x; x < window->x + window->width; x++)
+          for (int o = 0; o < 2; o++)
+            {
+              const int out = gw_network_get (&model->network, outputs[o])->out;
+              const float *row = gw_pass_row (pass, outputs[o], y);
+
+              for (int c = 0; c < out; c++)
+                g_assert_cmpfloat (
+                    fabs (row[x * gw_padded (out) + c] - expected[o][(y * width + x) * out + c]), <, 2e-5);
+            }
+      finished += rows;
+    }
+  g_assert_cmpfloat (gw_pass_progress (pass), <=, 1);
+}
+
 /* Streamed rows must give what the plain layers give for the whole image, for every layer that is an output. */
 static void
 test_streaming (void)
@@ -107,52 +148,18 @@ test_streaming (void)
   const int channels = gw_network_get (&model->network, 0)->out;
 
   for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
-    for (guint k = 0; k < G_N_ELEMENTS (works); k++)
-      {
-        const int width = sizes[i][0], height = sizes[i][1];
-        const int outputs[] = { model->mean, model->cholesky };
-        g_autoptr (GwWorkers) workers = gw_workers_new (2);
-        g_autoptr (Image) input = image_random (width, height, channels, 0.1, 1, i);
-        g_autofree float *mean
-            = reference_network (&model->network, input->values, width, height, model->mean);
-        g_autofree float *cholesky
-            = reference_network (&model->network, input->values, width, height, model->cholesky);
-        g_autoptr (GwPass) pass = gw_pass_new (&model->network, workers, width, height, outputs, 2, works[k]);
-        const float *expected[] = { mean, cholesky };
-        int finished = 0;
+    {
+      const int w = sizes[i][0], h = sizes[i][1];
+      const GwWindow windows[]
+          = { { 0, 0, w, h }, { w / 2, h / 2, 1, 1 }, { w - 3, h - 5, 3, 5 }, { w / 3, 0, w / 2, h / 4 } };
+      g_autoptr (Image) input = image_random (w, h, channels, 0.1, 1, i);
+      g_autofree float *mean = reference_network (&model->network, input->values, w, h, model->mean);
+      g_autofree float *cholesky = reference_network (&model->network, input->values, w, h, model->cholesky);
 
-        while (finished < height)
-          {
-            int first, rows = gw_pass_next (pass, &first);
-
-            for (int y = first; y < first + rows; y++)
-              for (int x = 0; x < width; x++)
-                memcpy (gw_pass_row (pass, 0, y) + x * gw_padded (channels),
-                        input->values + (y * width + x) * channels, sizeof (float) * channels);
-            rows = gw_pass_push (pass, &first);
-            g_assert_cmpint (first, ==, finished);
-            g_assert_cmpint (rows, <=, gw_pass_most_rows (pass));
-            for (int y = first; y < first + rows; y++)
-              for (int x = 0; x < width; x++)
-                {
-                  for (int o = 0; o < 2; o++)
-                    {
-                      const int out = gw_network_get (&model->network, outputs[o])->out;
-                      const float *row = gw_pass_row (pass, outputs[o], y);
-
-                      for (int c = 0; c < out; c++)
-                        g_assert_cmpfloat (
-                            fabs (row[x * gw_padded (out) + c] - expected[o][(y * width + x) * out + c]), <,
-                            2e-5);
-                    }
-                  /* the input's rows are still there, too */
-                  g_assert_cmpmem (gw_pass_row (pass, 0, y) + x * gw_padded (channels),
-                                   sizeof (float) * channels, input->values + (y * width + x) * channels,
-                                   sizeof (float) * channels);
-                }
-            finished += rows;
-          }
-      }
+      for (guint k = 0; k < G_N_ELEMENTS (windows); k++)
+        for (guint j = 0; j < G_N_ELEMENTS (works); j++)
+          check_streaming (model, input, (const float *[]) { mean, cholesky }, &windows[k], works[j]);
+    }
 }
 
 /* ---- What theory says ------------------------------------------------------------------------------------ */
@@ -247,6 +254,71 @@ test_bytes (void)
 
   g_assert_cmpfloat (image_difference (mean_a, mean_b), <=, gw_kernels_get ()->panel ? 0 : 1e-6);
   g_assert_cmpfloat (image_difference (covariance_a, covariance_b), <=, gw_kernels_get ()->panel ? 0 : 1e-7);
+}
+
+typedef struct
+{
+  GwWindow window;
+  Image *mean, *covariance; /* of the window */
+  int next;                 /* row of the photo */
+} Part;
+
+static gboolean
+write_part (const GwPosterior *rows, gpointer data, GError **error)
+{
+  Part *part = data;
+  const gsize at = (gsize) (rows->y - part->window.y) * rows->width;
+
+  g_assert_cmpint (rows->y, ==, part->next);
+  g_assert_cmpint (rows->width, ==, part->window.width);
+  memcpy (part->mean->values + 3 * at, rows->mean, sizeof (float) * 3 * rows->n_rows * rows->width);
+  memcpy (part->covariance->values + 6 * at, rows->covariance,
+          sizeof (float) * 6 * rows->n_rows * rows->width);
+  part->next += rows->n_rows;
+
+  return TRUE;
+}
+
+/* A window gives what the whole photo does, for any number of threads the same bytes, and takes less of the photo. */
+static void
+test_window (void)
+{
+  static const GwWindow windows[]
+      = { { 0, 0, 1, 1 },     { 300, 301, 37, 5 }, { 0, 250, 700, 9 },   { 255, 0, 130, 600 },
+          { 699, 599, 1, 1 }, { 1, 595, 3, 5 },    { 320, 256, 64, 64 }, { 0, 0, 700, 599 } };
+  g_autoptr (GwModel) model = load (weights_path ("fast.safetensors"));
+  g_autoptr (Image) photo = image_random (700, 600, 3, 0, 1, 18);
+  g_autoptr (Image) map = image_random (700, 600, 3, 0.05, 0.1, 19);
+  const GwPhoto source = { 700, 600, 3, image_read, photo };
+  const GwNoise noise = image_noise (0, map);
+  g_auto (Result) whole = { 0 };
+
+  run (model, photo, 0, map, 0, &whole);
+  for (guint i = 0; i < G_N_ELEMENTS (windows); i++)
+    {
+      const GwWindow *w = &windows[i];
+      g_autoptr (Image) mean = image_crop (whole.mean, w->x, w->y, w->width, w->height);
+      g_autoptr (Image) covariance = image_crop (whole.covariance, w->x, w->y, w->width, w->height);
+      g_autoptr (Image) first = NULL;
+
+      for (int threads = 1; threads <= 3; threads++)
+        {
+          g_autoptr (GError) error = NULL;
+          g_autoptr (Image) part_mean = image_new (w->width, w->height, 3);
+          g_autoptr (Image) part_covariance = image_new (w->width, w->height, 6);
+          const GwRun how = { .threads = threads, .window = *w };
+          Part part = { *w, part_mean, part_covariance, w->y };
+
+          g_assert_true (gw_posterior_run (model, &source, &noise, &how, write_part, &part, &error));
+          g_assert_no_error (error);
+          g_assert_cmpint (part.next, ==, w->y + w->height);
+          g_assert_cmpfloat (image_difference (part_mean, mean), <, 3e-6);
+          g_assert_cmpfloat (image_difference (part_covariance, covariance), <, 3e-7);
+          if (!first)
+            first = image_crop (part_mean, 0, 0, w->width, w->height);
+          g_assert_cmpfloat (image_difference (part_mean, first), ==, 0);
+        }
+    }
 }
 
 /* The radius is not only enough, it is needed: it is no constant that happens to be large. */
@@ -554,6 +626,7 @@ main (int argc, char **argv)
   g_test_add_func ("/posterior/homogeneity", test_homogeneity);
   g_test_add_func ("/posterior/geometry", test_geometry);
   g_test_add_func ("/posterior/bytes", test_bytes);
+  g_test_add_func ("/posterior/window", test_window);
   g_test_add_func ("/posterior/radius", test_radius);
   g_test_add_func ("/posterior/threads", test_threads);
   g_test_add_func ("/posterior/scores", test_scores);

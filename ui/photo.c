@@ -173,15 +173,15 @@ is_hole (const View *view, const float *pixel)
 }
 
 static void
-write_map (View *view, gsize i, const GwPosterior *rows, gsize from)
+write_map (View *view, const GwPosterior *rows, gsize i)
 {
   const int n = view->channels;
   float variance = 0, square = 0;
 
   for (int c = 0; c < n; c++)
     {
-      const float v = gw_posterior_variance (rows, from * n + c);
-      const float level = rows->level[from * n + c];
+      const float v = gw_posterior_variance (rows, i * n + c);
+      const float level = rows->level[i * n + c];
 
       variance += v / n;
       square += level * level / n;
@@ -209,53 +209,42 @@ write_nothing_known (View *view, gsize i)
     view->unsure_rows[i] = 0;
 }
 
-/* The part of a block that lies in the region. */
 static gboolean
 write_rows (const GwPosterior *rows, gpointer data, GError **error)
 {
   View *view = data;
   const int left = view->region.x - view->extent.x;
   const int top = view->region.y - view->extent.y;
-  const int first = MAX (rows->y, top);
-  const int n_rows = MIN (rows->y + rows->n_rows, top + view->region.height) - first;
-  const int width = view->region.width;
+  const GeglRectangle block = { 0, rows->y - top, rows->width, rows->n_rows };
+  const gsize count = (gsize) rows->n_rows * rows->width;
   const int n = view->channels;
 
-  if (n_rows <= 0)
-    return TRUE;
-
-  reserve_pixels (view, n_rows);
+  reserve_pixels (view, rows->n_rows);
   if (view->holes)
-    get_pixels (view, left, first, width, n_rows);
+    get_pixels (view, left, rows->y, rows->width, rows->n_rows);
   if (view->map != GW_MAP_NONE)
-    view->map_rows = g_renew (float, view->map_rows, (gsize) n_rows *width *n);
+    view->map_rows = g_renew (float, view->map_rows, count *n);
   if (view->result->unsure)
-    view->unsure_rows = g_renew (float, view->unsure_rows, (gsize) n_rows *width);
+    view->unsure_rows = g_renew (float, view->unsure_rows, count);
 
-  for (int y = 0; y < n_rows; y++)
-    for (int x = 0; x < width; x++)
-      {
-        const gsize from = (gsize) (first - rows->y + y) * rows->width + left + x;
-        const gsize to = (gsize) y * width + x;
-        float *pixel = view->pixels + to * view->components;
+  for (gsize i = 0; i < count; i++)
+    {
+      float *pixel = view->pixels + i * view->components;
 
-        if (view->holes && is_hole (view, pixel))
-          {
-            write_nothing_known (view, to);
-            continue;
-          }
-        memcpy (pixel, rows->mean + from * n, sizeof (float) * n);
-        write_map (view, to, rows, from);
-      }
+      if (view->holes && is_hole (view, pixel))
+        {
+          write_nothing_known (view, i);
+          continue;
+        }
+      memcpy (pixel, rows->mean + i * n, sizeof (float) * n);
+      write_map (view, rows, i);
+    }
 
-  gegl_buffer_set (view->result->denoised, GEGL_RECTANGLE (0, first - top, width, n_rows), 0, view->format,
-                   view->pixels, GEGL_AUTO_ROWSTRIDE);
+  gegl_buffer_set (view->result->denoised, &block, 0, view->format, view->pixels, GEGL_AUTO_ROWSTRIDE);
   if (view->result->sd)
-    gegl_buffer_set (view->result->sd, GEGL_RECTANGLE (0, first - top, width, n_rows), 0, NULL,
-                     view->map_rows, GEGL_AUTO_ROWSTRIDE);
+    gegl_buffer_set (view->result->sd, &block, 0, NULL, view->map_rows, GEGL_AUTO_ROWSTRIDE);
   if (view->result->unsure)
-    gegl_buffer_set (view->result->unsure, GEGL_RECTANGLE (0, first - top, width, n_rows), 0, NULL,
-                     view->unsure_rows, GEGL_AUTO_ROWSTRIDE);
+    gegl_buffer_set (view->result->unsure, &block, 0, NULL, view->unsure_rows, GEGL_AUTO_ROWSTRIDE);
 
   return TRUE;
 }
@@ -322,6 +311,7 @@ gw_photo_denoise (GeglBuffer *photo, const GeglRectangle *region, const GwModel 
                   GwMap map, gboolean unrounded, const GwRun *run, GwDenoised *result, GError **error)
 {
   g_auto (View) view = view_new (photo);
+  GwRun part = run ? *run : (GwRun) { 0 };
   const GeglRectangle *size;
   GwPhoto source;
 
@@ -333,6 +323,8 @@ gw_photo_denoise (GeglBuffer *photo, const GeglRectangle *region, const GwModel 
     {
       view.region = *region;
       view.extent = gw_photo_extent (photo, region, model);
+      part.window = (GwWindow) { region->x - view.extent.x, region->y - view.extent.y, region->width,
+                                 region->height };
     }
   view.map = map;
   view.result = result;
@@ -346,7 +338,7 @@ gw_photo_denoise (GeglBuffer *photo, const GeglRectangle *region, const GwModel 
         size, babl_format (map == GW_MAP_CHANNELS && view.channels == 3 ? "RGB float" : "Y float"));
 
   source = source_of (&view);
-  if (!gw_posterior_run (model, &source, noise, run, write_rows, &view, error))
+  if (!gw_posterior_run (model, &source, noise, &part, write_rows, &view, error))
     {
       gw_denoised_clear (result);
       return FALSE;
