@@ -15,6 +15,7 @@
 
 #define DENOISE_PROC "plug-in-grainwise-denoise"
 #define ESTIMATE_PROC "plug-in-grainwise-estimate-noise"
+#define HELP_DOMAIN "https://grainwise.github.io/help" /* the XML namespace in help/LANGUAGE/gimp-help.xml */
 
 enum
 {
@@ -57,12 +58,23 @@ grainwise_init (Grainwise *grainwise)
 {
 }
 
+/* A file or folder that is installed beside the plug-in. */
+static GFile *
+beside_plug_in (const char *name)
+{
+  g_autofree char *folder = g_path_get_dirname (gimp_get_progname ());
+
+  return g_file_new_build_filename (folder, name, NULL);
+}
+
 static GList *
 grainwise_query_procedures (GimpPlugIn *plug_in)
 {
   static const char *names[] = { DENOISE_PROC, ESTIMATE_PROC, GW_READ_PROC };
+  g_autoptr (GFile) help = beside_plug_in ("help");
   GList *list = NULL;
 
+  gimp_plug_in_set_help_domain (plug_in, HELP_DOMAIN, help);
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
     list = g_list_append (list, g_strdup (names[i]));
 
@@ -113,10 +125,11 @@ static GimpProcedure *
 create_denoise (GimpPlugIn *plug_in)
 {
   GimpProcedure *procedure = new_procedure (plug_in, DENOISE_PROC, run_denoise);
+  g_autoptr (GFile) icon = beside_plug_in ("grainwise.svg");
 
   gimp_procedure_set_menu_label (procedure, _ ("_Denoise with Confidence..."));
   gimp_procedure_add_menu_path (procedure, "<Image>/Filters/Enhance");
-  gimp_procedure_set_icon_name (procedure, GIMP_ICON_GEGL);
+  gimp_procedure_set_icon_file (procedure, icon);
   gimp_procedure_set_documentation (
       procedure, _ ("Remove noise from a photo, and show where the result can be trusted"),
       _ ("Estimates the photo behind the noise, and for every pixel how far the truth may lie from it, by a "
