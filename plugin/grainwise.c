@@ -15,7 +15,7 @@
 
 #define DENOISE_PROC "plug-in-grainwise-denoise"
 #define ESTIMATE_PROC "plug-in-grainwise-estimate-noise"
-#define HELP_DOMAIN "https://grainwise.github.io/help" /* the XML namespace in help/LANGUAGE/gimp-help.xml */
+#define HELP_DOMAIN "urn:grainwise:help" /* the XML namespace in help/LANGUAGE/gimp-help.xml */
 
 enum
 {
@@ -53,11 +53,6 @@ grainwise_class_init (GrainwiseClass *klass)
   /* set_i18n's default is right: the domain "grainwise" in the folder locale/ beside the plug-in. */
 }
 
-static void
-grainwise_init (Grainwise *grainwise)
-{
-}
-
 /* A file or folder that is installed beside the plug-in. */
 static GFile *
 beside_plug_in (const char *name)
@@ -65,6 +60,16 @@ beside_plug_in (const char *name)
   g_autofree char *folder = g_path_get_dirname (gimp_get_progname ());
 
   return g_file_new_build_filename (folder, name, NULL);
+}
+
+/* The models that lie beside the plug-in, wherever its folder was moved to. */
+static void
+grainwise_init (Grainwise *grainwise)
+{
+  g_autoptr (GFile) models = beside_plug_in ("models");
+
+  if (g_file_query_exists (models, NULL))
+    g_setenv ("GRAINWISE_MODELS", g_file_peek_path (models), FALSE);
 }
 
 static GList *
