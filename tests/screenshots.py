@@ -166,6 +166,21 @@ def photograph_dialog(dialog, folder):
     save(row(views, ('1  noisy', '2  denoised', '3  uncertainty', '4  split')), folder / 'views.jpg')
 
 
+def photograph_controls(dialog, folder):
+    """All pages of its controls side by side."""
+    tabs = [each for each in gimp.widgets(dialog) if each.get_role_name() == 'page tab']
+    if not tabs:
+        return
+    notebook = tabs[0].get_parent()
+    pages = []
+    for i in range(len(tabs)):
+        notebook.get_selection_iface().select_child(i)
+        left, top, right, bottom = (a - b for a, b in zip(extents(notebook), 2 * extents(dialog)[:2]))
+        pages.append(settled(dialog).crop((left, top, right, bottom)))
+    notebook.get_selection_iface().select_child(0)
+    save(row(pages, [tab.get_name() for tab in tabs]), folder / 'controls.jpg')
+
+
 def photograph_layers(window, number, folder):
     """The panels wide enough for the names of layers; the first pane is the toolbox, the last the one above layers."""
     panes = sorted((each for each in gimp.widgets(window) if each.get_role_name() == 'split pane'),
@@ -187,6 +202,7 @@ def photograph_gimp(folder):
         photograph_menu(window, folder)
         dialog = open_dialog(window)
         photograph_dialog(dialog, folder)
+        photograph_controls(dialog, folder)
         gimp.press(gimp.find(dialog, BUTTONS, '^OK$'))
         gimp.wait_for(lambda: re.search(r'[2-9] layers', xdotool('getwindowname', number)), 120)
         photograph_layers(window, number, folder)

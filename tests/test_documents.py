@@ -83,9 +83,8 @@ class HelpTest(unittest.TestCase):
 
     def test_every_control_is_explained(self):
         """By the words of the sources; in other languages, in the same order."""
-        denoise = SOURCES['grainwise.c']
         arguments = re.findall(r'_(?:double|int|boolean|choice|string)_argument \(\s*procedure, "([a-z-]+)", _ \("([^"]+)"\)',
-                               denoise)
+                               SOURCES['grainwise.c'])
         self.assertGreaterEqual(len(arguments), 4)
         english = PAGES[HELP / 'en' / 'denoise.html'].terms
         for name, label in arguments:
