@@ -246,7 +246,7 @@ def photograph_batch(folder):
                   for ending in ('', '-denoised', '-uncertainty')]
         save(row(detail, ('noisy', 'denoised', 'uncertainty: dark = sure')), folder / 'result.jpg')
 
-        lines = ['$ ' + command.replace('\n', '\n> '), '$ ls', *('  ' + each.name for each in files), '$']
+        lines = ['$ ' + command.replace('\n', '\n> '), '$ ls', *(each.name for each in files), '$']
         thumbnails = []
         for each in files:
             if each.suffix == '.png':
