@@ -16,6 +16,7 @@
 
 #define DENOISE_PROC "plug-in-grainwise-denoise"
 #define ESTIMATE_PROC "plug-in-grainwise-estimate-noise"
+#define HELP_DOMAIN "urn:grainwise:help" /* the XML namespace in help/LANGUAGE/gimp-help.xml */
 
 struct _Grainwise
 {
@@ -47,17 +48,33 @@ grainwise_class_init (GrainwiseClass *klass)
   /* set_i18n's default is right: the domain "grainwise" in the folder locale/ beside the plug-in. */
 }
 
+/* A file or folder that is installed beside the plug-in. */
+static GFile *
+beside_plug_in (const char *name)
+{
+  g_autofree char *folder = g_path_get_dirname (gimp_get_progname ());
+
+  return g_file_new_build_filename (folder, name, NULL);
+}
+
+/* The models that lie beside the plug-in, wherever its folder was moved to. */
 static void
 grainwise_init (Grainwise *grainwise)
 {
+  g_autoptr (GFile) models = beside_plug_in ("models");
+
+  if (g_file_query_exists (models, NULL))
+    g_setenv ("GRAINWISE_MODELS", g_file_peek_path (models), FALSE);
 }
 
 static GList *
 grainwise_query_procedures (GimpPlugIn *plug_in)
 {
   static const char *names[] = { DENOISE_PROC, ESTIMATE_PROC, GW_READ_PROC };
+  g_autoptr (GFile) help = beside_plug_in ("help");
   GList *list = NULL;
 
+  gimp_plug_in_set_help_domain (plug_in, HELP_DOMAIN, help);
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
     list = g_list_append (list, g_strdup (names[i]));
 
@@ -187,10 +204,11 @@ static GimpProcedure *
 create_denoise (GimpPlugIn *plug_in)
 {
   GimpProcedure *procedure = new_procedure (plug_in, DENOISE_PROC, run_denoise);
+  g_autoptr (GFile) icon = beside_plug_in ("grainwise.svg");
 
   gimp_procedure_set_menu_label (procedure, _ ("_Denoise with Confidence..."));
   gimp_procedure_add_menu_path (procedure, "<Image>/Filters/Enhance");
-  gimp_procedure_set_icon_name (procedure, GIMP_ICON_GEGL);
+  gimp_procedure_set_icon_file (procedure, icon);
   gimp_procedure_set_documentation (
       procedure, _ ("Remove noise from a photo, and show where the result can be trusted"),
       _ ("Estimates the photo behind the noise, and for every pixel how far the truth may lie from it, by a "

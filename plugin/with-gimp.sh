@@ -23,13 +23,13 @@ build_debian='gimp libgimp-3.0-dev libjson-glib-dev libopenblas-dev libgegl-dev
 test_debian='xvfb xauth xdotool openbox x11-utils imagemagick dbus-daemon at-spi2-core
   gir1.2-atspi-2.0 python3-gi python3-numpy python3-pil python3-tifffile python3-torch
   locales valgrind clang-format procps librsvg2-common adwaita-icon-theme
-  fonts-dejavu-core libimage-exiftool-perl'
+  fonts-dejavu-core libimage-exiftool-perl appstream'
 build_fedora='gimp gimp-devel json-glib-devel openblas-devel gegl04-devel
   gcc meson ninja-build pkgconf-pkg-config gettext ca-certificates'
 test_fedora='xorg-x11-server-Xvfb xorg-x11-xauth xdotool openbox xdpyinfo xprop xwininfo
   ImageMagick dbus-daemon at-spi2-core python3-gobject python3-numpy python3-pillow
   python3-tifffile python3-torch glibc-langpack-de valgrind clang-tools-extra procps-ng
-  librsvg2 adwaita-icon-theme dejavu-sans-fonts perl-Image-ExifTool'
+  librsvg2 adwaita-icon-theme dejavu-sans-fonts perl-Image-ExifTool appstream'
 
 repository=$(cd "$(dirname "$0")/.." && pwd -P)
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg

@@ -58,6 +58,8 @@ def profile():
         plug_in.mkdir(parents=True)
         shutil.copy2(os.environ['GRAINWISE_PLUG_IN'], plug_in)
         (plug_in / 'locale').symlink_to(os.environ['GRAINWISE_LOCALE'])
+        for name in 'help', 'grainwise.svg':
+            (plug_in / name).symlink_to(pathlib.Path(__file__).resolve().parent.parent / 'plugin' / name)
         (home / 'gimp' / 'gimprc').write_text(GIMPRC)
         (home / 'run').mkdir(mode=0o700)
 

@@ -74,6 +74,21 @@ class FullGimpTest(unittest.TestCase):
                 xdotool('key', 'Escape')
         self.fail('the dialog does not open')
 
+    def install_browser(self):
+        """A program that GIMP takes for the web browser; returns where that writes down what it is to open."""
+        home = pathlib.Path(os.environ['HOME'])
+        opened, program = home / 'opened', home / 'browser'
+        program.write_text(f'#!/bin/sh\necho "$1" >{opened}\n')
+        program.chmod(0o755)
+        for path, text in (
+                (home / '.local/share/applications/browser.desktop',
+                 f'[Desktop Entry]\nType=Application\nName=Browser\nExec={program} %u\nMimeType=text/html;\n'),
+                (home / '.config/mimeapps.list', '[Default Applications]\ntext/html=browser.desktop\n')):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+            self.addCleanup(path.unlink)
+        return opened
+
     def accept(self, dialog):
         gimp.press(gimp.find(dialog, BUTTONS, '^OK$'))
 
@@ -83,12 +98,17 @@ class FullGimpTest(unittest.TestCase):
             if self.layers() < 3:
                 break
 
-    def test_denoise_and_undo(self):
+    def test_help_denoise_and_undo(self):
+        opened = self.install_browser()
         self.open(300, 200)
         self.assert_untouched()
         dialog = self.open_dialog()
         gimp.wait_for(lambda: gimp.find(dialog, ('label',), '^Noise about'))
         self.screenshot('dialog')
+        gimp.press(gimp.find(dialog, BUTTONS, '^Help$'))
+        page = gimp.wait_for(lambda: opened.exists() and opened.read_text().strip())
+        self.assertRegex(page, r'/grainwise/help/en/denoise\.html$')
+        self.assertTrue(pathlib.Path(page).is_file())
         self.accept(dialog)
         gimp.wait_for(lambda: self.layers() == 3)
         self.assertTrue(self.title().startswith('*'))
