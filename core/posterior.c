@@ -9,9 +9,6 @@
 #include "model.h"
 #include "noise.h"
 
-/* A pixel beyond this is no photo any more, and its square must not overflow anywhere. */
-#define VALUE_LIMIT 1e4f
-
 #define SQRT3 1.7320508f
 
 typedef struct
@@ -54,53 +51,6 @@ mirror (int i, int n)
   return i < n ? i : 2 * n - 1 - i;
 }
 
-static gboolean
-is_photo (const float *pixel, int channels)
-{
-  for (int c = 0; c < channels; c++)
-    if (!(fabsf (pixel[c]) <= VALUE_LIMIT))
-      return FALSE;
-
-  return TRUE;
-}
-
-/* Fills what is no photo with the last pixel that is, or before that with the first. */
-static void
-fill_holes (float *row, int width, int channels)
-{
-  static const float nothing[3] = { 0, 0, 0 };
-  const float *filling = NULL;
-
-  for (int x = 0; x < width && !filling; x++)
-    if (is_photo (row + x * channels, channels))
-      filling = row + x * channels;
-  if (!filling)
-    filling = nothing;
-
-  for (int x = 0; x < width; x++)
-    {
-      float *pixel = row + x * channels;
-
-      if (is_photo (pixel, channels))
-        filling = pixel;
-      else
-        memcpy (pixel, filling, sizeof (float) * channels);
-    }
-}
-
-static gboolean
-check_levels (const float *row, int width, int channels, int y, GError **error)
-{
-  for (int i = 0; i < width * channels; i++)
-    if (!(row[i] >= 0 && row[i] <= VALUE_LIMIT))
-      {
-        g_set_error (error, GW_ERROR, GW_ERROR_PHOTO,
-                     _ ("The noise map holds no noise level at column %d, row %d."), i / channels, y);
-        return FALSE;
-      }
-  return TRUE;
-}
-
 /* Reads @n rows from @y on, mirrored below the photo, into job->photo_rows and job->level_rows. */
 static gboolean
 read_rows (Job *job, int y, int n, GError **error)
@@ -113,22 +63,8 @@ read_rows (Job *job, int y, int n, GError **error)
       const int row = mirror (y + k, photo->height);
 
       rows = y + k < photo->height ? MIN (n - k, photo->height - y - k) : 1;
-      if (!photo->read (row, rows, job->photo_rows + k * length, photo->data, error))
-        return FALSE;
-      if (job->noise->read
-          && !job->noise->read (row, rows, job->level_rows + k * length, job->noise->data, error))
-        return FALSE;
-    }
-
-  for (int k = 0; k < n; k++)
-    {
-      float *levels = job->level_rows + k * length;
-
-      fill_holes (job->photo_rows + k * length, photo->width, photo->channels);
-      if (!job->noise->read)
-        gw_noise_fill_levels (job->noise, job->photo_rows + k * length, photo->width, photo->channels,
-                              levels);
-      else if (!check_levels (levels, photo->width, photo->channels, y + k, error))
+      if (!gw_noise_read (photo, job->noise, row, rows, job->photo_rows + k * length,
+                          job->level_rows + k * length, error))
         return FALSE;
     }
   return TRUE;

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "noise.h"
+#include "drawn-noise.h"
 #include "scene.h"
 
 /* ---- Drawn noise ------------------------------------------------------------------------------------------ */
@@ -43,12 +43,8 @@ test_drawn (void)
   for (guint g = 0; g < G_N_ELEMENTS (grains); g++)
     for (int channels = 1; channels <= 3; channels += 2)
       {
-        g_autoptr (GRand) rand = g_rand_new_with_seed (g);
-        GwNoise noise = gw_noise_white (1);
-        g_autofree float *drawn = NULL;
+        g_autofree float *drawn = gw_drawn_noise_picture (grains[g], size, size, channels, g);
 
-        memcpy (noise.grain, grains[g], sizeof (noise.grain));
-        drawn = gw_noise_draw (&noise, size, size, channels, rand);
         for (int k = 0; k < (channels == 1 ? GW_OCTAVES : 2 * GW_OCTAVES); k++)
           {
             const double found = octave (drawn, size, channels,
