@@ -371,7 +371,7 @@ gw_sampling (GwSampler sampler, int steps, guint64 seed)
                         .second_order = GW_SECOND_ORDER_PIXELS,
                         .corrections = 1,
                         .ozaki = sampler == GW_SAMPLER_OZAKI,
-                        .step_size = 0.5,
+                        .step_size = sampler == GW_SAMPLER_OZAKI ? 0.5 : 0.25,
                         .seed = seed };
 }
 

@@ -1,63 +1,11 @@
-/* The self-check against the actual error, and the noise that it draws.
+/* The self-check against the actual error.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 #include <math.h>
 #include <string.h>
 
-#include "drawn-noise.h"
 #include "scene.h"
-
-/* ---- Drawn noise ------------------------------------------------------------------------------------------ */
-
-/* Root mean square of the means over side x side pixels, times side, of a sum of channels. */
-static double
-octave (const float *noise, int size, int channels, const double *weights, int side)
-{
-  double sum = 0;
-
-  for (int y = 0; y < size; y += side)
-    for (int x = 0; x < size; x += side)
-      {
-        double total = 0;
-
-        for (int k = 0; k < side * side; k++)
-          for (int c = 0; c < channels; c++)
-            total += weights[c] * noise[((gsize) (y + k / side) * size + x + k % side) * channels + c];
-        sum += total * total;
-      }
-  return sqrt (sum) / size;
-}
-
-static void
-test_drawn (void)
-{
-  static const float grains[][2 * GW_OCTAVES] = { { 0 },
-                                                  { 0.4f, 1.2f, 1.8f, -0.2f, 0.4f, 1.4f },
-                                                  { -0.2f, 0.4f, 1, 0.1f, 0.9f, 2 },
-                                                  { 0, 0.5f, 0.75f, 0, 0, 0 } };
-  const double luma[] = { sqrt (1 / 3.), sqrt (1 / 3.), sqrt (1 / 3.) };
-  const double chroma[] = { sqrt (0.5), -sqrt (0.5), 0 }, grey[] = { 1 };
-  const int size = 256;
-
-  for (guint g = 0; g < G_N_ELEMENTS (grains); g++)
-    for (int channels = 1; channels <= 3; channels += 2)
-      {
-        g_autofree float *drawn = gw_drawn_noise_picture (grains[g], size, size, channels, g);
-
-        for (int k = 0; k < (channels == 1 ? GW_OCTAVES : 2 * GW_OCTAVES); k++)
-          {
-            const double found = octave (drawn, size, channels,
-                                         channels == 1    ? grey
-                                         : k < GW_OCTAVES ? luma
-                                                          : chroma,
-                                         1 << k % GW_OCTAVES);
-
-            g_test_message ("grain %d: asked %.2f, drawn %.2f", k, grains[g][k], found - 1);
-            g_assert_cmpfloat (fabs (found / (1 + grains[g][k]) - 1), <, 0.08);
-          }
-      }
-}
 
 /* ---- The check -------------------------------------------------------------------------------------------- */
 
@@ -239,7 +187,6 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  g_test_add_func ("/self-check/drawn", test_drawn);
   g_test_add_func ("/self-check/level", test_level);
   g_test_add_func ("/self-check/grain", test_grain);
   g_test_add_func ("/self-check/nothing", test_nothing);
