@@ -206,8 +206,10 @@ typedef enum
 /* How samples are drawn.  A step is a pass of the network over the photo. */
 typedef struct
 {
-  /* Reverse diffusion goes from the photo's noise through levels of (1 - k / levels) times it to none. */
+  /* Reverse diffusion goes from the photo's noise, level 1, down to none.  @lowest: the last level before that; 0 for
+   * 1 / @levels.  They are evenly spaced. */
   int levels;
+  double lowest;
   GwSecondOrder second_order;
 
   /* Steps of Langevin diffusion at every level in between, and whether they are Ozaki's. */

@@ -383,6 +383,15 @@ gw_sampling_passes (const GwSampling *sampling)
   return (sampling->levels - 1) * (predictor + sampling->corrections) + 1;
 }
 
+/* Number @k of sampling->levels, from 1 on. */
+static double
+level (const GwSampling *sampling, int k)
+{
+  const double lowest = sampling->lowest > 0 ? sampling->lowest : 1. / sampling->levels;
+
+  return k == 0 ? 1 : k == sampling->levels ? 0 : 1 - k * (1 - lowest) / (sampling->levels - 1);
+}
+
 gboolean
 gw_sample (GwScore score, gconstpointer density, const GwPhoto *photo, const GwNoise *noise,
            const GwSampling *sampling, guint number, const GwRun *run, float *sample, GError **error)
@@ -397,7 +406,6 @@ gw_sample (GwScore score, gconstpointer density, const GwPhoto *photo, const GwN
                            .number = number,
                            .length = (gsize) photo->width * photo->channels,
                            .state = sample };
-  const int levels = sampling->levels;
 
   chain.workers = gw_workers_new (chain.run->threads);
   chain.drawn = gw_drawn_noise_new (noise->grain, photo->width, photo->channels, sampling->seed, number);
@@ -409,10 +417,10 @@ gw_sample (GwScore score, gconstpointer density, const GwPhoto *photo, const GwN
                    photo->height);
       return FALSE;
     }
-  for (int k = 0; k < levels; k++)
+  for (int k = 0; k < sampling->levels; k++)
     {
-      chain.t = 1 - (double) k / levels;
-      chain.s = 1 - (k + 1.) / levels;
+      chain.t = level (sampling, k);
+      chain.s = level (sampling, k + 1);
       for (int i = 0; k > 0 && i < sampling->corrections; i++)
         if (!correct (&chain, error))
           return FALSE;
