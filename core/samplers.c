@@ -16,7 +16,6 @@
 #include "random.h"
 
 #define STRIDE 8          /* streams of random numbers for each step */
-#define DISTURBANCE 0.3f  /* of the state, in units of its noise, that shows how the mean hangs together */
 #define LARGEST_GROWTH 1. /* of the exponent of Ozaki's step, where the density is not concave */
 
 typedef struct
@@ -115,6 +114,9 @@ reverse_row (int number, int thread, gpointer data)
  * b^2 (1 + r J) S, b^2 = s^2 (t^2 - s^2)/t^2, r = t^2/s^2 - 1.  Noise n of covariance S becomes noise of that covariance by
  * sqrt (1 + r J), and, since J has few eigenvalues that are not near 0 or 1, that is near 1 + (t/s - 1) J.  J n is the difference
  * that a disturbance by n makes to D. */
+#define DISTURBANCE \
+  0.3f /* times n. By less, D changes less than C says; by more, it takes the noise for detail */
+
 static void
 disturb_row (int number, int thread, gpointer data)
 {
