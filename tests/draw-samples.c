@@ -1,6 +1,7 @@
 /* Draws samples with settings that nobody but an experiment wants.  weights/evaluate_samples.py calls it.
  *
  *     draw-samples MODEL NOISE_LEVELS WIDTH HEIGHT SAMPLES LEVELS LOWEST SECOND_ORDER CORRECTIONS OZAKI STEP_SIZE SEED
+ *         [GRAIN, six numbers]
  *
  * A photo (height * width * 3 floats, white = 1) comes in; its mean, the covariance (6 a pixel) and the samples go out.
  * SECOND_ORDER: 0 none, 1 pixels, 2 neighbours.
@@ -32,9 +33,11 @@ main (int argc, char **argv)
   GwSampling sampling;
   GwNoise noise;
 
-  if (argc != 13)
+  if (argc != 13 && argc != 13 + 2 * GW_OCTAVES)
     g_error ("see the top of draw-samples.c");
   noise = gw_noise_white (atof (argv[2]) / 255);
+  for (int i = 13; i < argc; i++)
+    noise.grain[i - 13] = atof (argv[i]);
   photo = image_new (atoi (argv[3]), atoi (argv[4]), 3);
   sample = image_new (photo->width, photo->height, 3);
   sampling = (GwSampling) { .levels = atoi (argv[6]),

@@ -212,27 +212,29 @@ typedef struct
 } Figures;
 
 static void
-judge (const float *states, const float *truth, Figures *figures)
+judge (const float *states, int density, Figures *figures)
 {
-  const float *last = states + (gsize) STEPS * CHAINS * 3;
+  const Mixture posterior = mixture_posterior (&densities[density].prior, densities[density].y, noise_level);
+  const double t = LEVEL;
+  double mean[3], exact[3][3];
   float matrix[6], values[3], vectors[3][3];
 
+  mixture_moments (&posterior, mean, exact);
   for (int k = 0, n = 0; k < 3; k++)
-    for (int l = k; l < 3; l++, n++)
-      {
-        float sum[3] = { 0 }, difference[3] = { 0 };
-
-        sum[k] += 0.5f, sum[l] += 0.5f;
-        difference[k] += 0.5f, difference[l] -= 0.5f;
-        matrix[n] = covariance (truth, truth, sum) - (k == l ? 0 : covariance (truth, truth, difference));
-      }
+    for (int l = k; l < 3; l++)
+      matrix[n++] = pow (1 - t * t, 2) * exact[k][l] + (k == l ? t * t * (1 - t * t) : 0);
   gw_eigen3 (matrix, values, vectors);
   figures->samples = 1;
   figures->bias = 0;
   for (int d = 0; d < 3; d++)
     {
+      double variance = 0;
+
+      for (int k = SETTLED + 1; k <= STEPS; k++)
+        variance += covariance (states + (gsize) k * CHAINS * 3, states + (gsize) k * CHAINS * 3, vectors[d])
+                    / (STEPS - SETTLED);
       figures->samples = MIN (figures->samples, 1 / correlation_time (states, vectors[d]));
-      figures->bias = MAX (figures->bias, fabs (covariance (last, last, vectors[d]) / values[d] - 1));
+      figures->bias = MAX (figures->bias, fabs (variance / values[d] - 1));
     }
 }
 
@@ -255,7 +257,7 @@ measure (int density, gboolean ozaki, double size, const float *truth)
       const float *first = states + CHAINS * 3; /* the first pass saw y */
 
       if (settled)
-        judge (first, truth, &figures);
+        judge (first, density, &figures);
       for (int k = 0; k < 3 && !settled; k++)
         figures.off[k] = distance (first + (gsize) (8 << 2 * k) * CHAINS * 3, truth);
     }

@@ -1,10 +1,12 @@
 """Measures samples on photos: are they what the posterior says?
 
     evaluate_samples.py FOLDER PROGRAM WEIGHTS.safetensors... [--settings NAME ...] [--sigma 15 25 50] [--side 160]
-                        [--samples 2] [--photos 24]
+                        [--samples 2] [--photos 24] [--coarse]
 
 PROGRAM is tests/draw-samples from the build folder. On the middle of every photo, with white noise added, samples are
 drawn by each of SETTINGS below. Printed is a markdown table:
+
+--coarse: the noise is no white one, but half of its variance is that of means over 3x3 pixels.
 
 * passes: of the network, for a sample
 * loss: how far the MSE of one sample lies above that of the mean D(y), dB; 3.01 if samples are exact
@@ -57,10 +59,19 @@ def passes(levels, lowest, second_order, corrections, ozaki, size):
     return (levels - 1) * ((2 if second_order == NEIGHBOURS else 1) + corrections) + 1
 
 
-def draw(program, weights, photo, sigma, settings, samples, seed):
+def coarse_noise(shape, seed):
+    """Of level 1, (H,W,3), and its grain."""
+    height, width, _ = shape
+    white = np.random.default_rng(seed).standard_normal((2, height + 2, width + 2, 3))
+    means = sum(white[1, y:y + height, x:x + width] for y in range(3) for x in range(3)) / 3
+    octaves = [np.sqrt(0.5 + 0.5 * square) - 1 for square in (1, 1 + 16 / 9, 1 + 40 / 9)]    # of 2x2 and 4x4 pixels
+    return np.sqrt(0.5) * (white[0, 1:-1, 1:-1] + means), 2 * octaves
+
+
+def draw(program, weights, photo, sigma, settings, samples, seed, grain=()):
     """-> mean (H,W,3), covariance (H,W,6), samples (K,H,W,3)"""
     height, width = photo.shape[:2]
-    arguments = [program, weights, sigma, width, height, samples, *settings, seed]
+    arguments = [program, weights, sigma, width, height, samples, *settings, seed, *grain]
     run = subprocess.run(list(map(str, arguments)), input=photo.tobytes(), stdout=subprocess.PIPE, check=True)
     mean, covariance, drawn = np.split(np.frombuffer(run.stdout, 'f4'), [3 * width * height, 9 * width * height])
     return mean.reshape(photo.shape), covariance.reshape(height, width, 6), drawn.reshape(samples, *photo.shape)
@@ -73,11 +84,11 @@ def averaged(photos, side):
     return photos[..., :height * side, :width * side, :].reshape(*before, height, side, width, side, 3).mean((-4, -2))
 
 
-def measure(program, weights, photos, sigma, settings, samples):
+def measure(program, weights, photos, sigma, settings, samples, grain):
     """-> [loss, loss of the mean of two, variance / error by side, variance / C], [variance / C, variance / error by bin]"""
     error, own, two, ratios, predicted, found, square = [], [], [], [], [], [], []
     for seed, (clean, photo) in enumerate(photos):
-        mean, covariance, drawn = draw(program, weights, photo, sigma, settings, samples, seed)
+        mean, covariance, drawn = draw(program, weights, photo, sigma, settings, samples, seed, grain)
         error.append(((mean - clean) ** 2).mean())
         own.append(((drawn - clean) ** 2).mean())
         two.append(((drawn[:2].mean(0) - clean) ** 2).mean())
@@ -105,6 +116,7 @@ def main():
     parser.add_argument('--side', type=int, default=160)
     parser.add_argument('--samples', type=int, default=2)
     parser.add_argument('--photos', type=int, default=24)
+    parser.add_argument('--coarse', action='store_true')
     arguments = parser.parse_args()
 
     files = sorted(arguments.folder.iterdir())
@@ -113,14 +125,18 @@ def main():
     print('|---' * 13 + '|')
     for weights in arguments.weights:
         for sigma in arguments.sigma:
-            photos = []
-            for file in files:
+            photos, grain = [], ()
+            for number, file in enumerate(files):
                 clean, photo, _ = noisy(file, sigma, 'colour')
+                if arguments.coarse:
+                    noise, grain = coarse_noise(clean.shape, number)
+                    photo = (clean + sigma / 255 * noise).astype('f4')
                 top, left = ((length - arguments.side) // 2 for length in clean.shape[:2])
                 crop = np.s_[top:top + arguments.side, left:left + arguments.side]
                 photos.append((clean[crop], np.ascontiguousarray(photo[crop])))
             for name in arguments.settings:
-                figures, bins = measure(arguments.program, weights, photos, sigma, SETTINGS[name], arguments.samples)
+                figures, bins = measure(arguments.program, weights, photos, sigma, SETTINGS[name], arguments.samples,
+                                        grain)
                 print(f'| {Path(weights).stem} | {sigma:g} | {name} | {passes(*SETTINGS[name])} |',
                       ' | '.join([*(f'{figure:.2f}' for figure in figures), *(f'{b.min():.2f}-{b.max():.2f}' for b in bins)]),
                       '|', flush=True)
