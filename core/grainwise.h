@@ -199,6 +199,85 @@ float gw_posterior_variance (const GwPosterior *rows, gsize i);
  */
 void gw_posterior_scores (const GwPosterior *rows, float *s1, float *s2);
 
+/* ---- Samples of the posterior ---------------------------------------------------------------------------- */
+
+/**
+ * GwScore:
+ * @density: what is known of clean photos
+ * @state: a clean photo with noise
+ * @noise: of that state; the level comes from @noise->read
+ * @write: receives mean and covariance of the clean photo behind the state, which are the density's two scores there
+ *
+ * Like gw_posterior_run(), which is the one that matters, gw_model_score().  A state may be overwritten by rows once they
+ * have been written, so it must be read well ahead.
+ */
+typedef gboolean (*GwScore) (gconstpointer density, const GwPhoto *state, const GwNoise *noise,
+                             const GwRun *run, GwWriteRows write, gpointer data, GError **error);
+
+gboolean gw_model_score (gconstpointer model, const GwPhoto *state, const GwNoise *noise, const GwRun *run,
+                         GwWriteRows write, gpointer data, GError **error);
+
+/* What is drawn of the second-order score's covariance, from one level to the next. */
+typedef enum
+{
+  GW_SECOND_ORDER_NONE,      /* nothing: too little variance, unless there are hundreds of levels */
+  GW_SECOND_ORDER_PIXELS,    /* each pixel's colour by itself, from C */
+  GW_SECOND_ORDER_NEIGHBOURS /* what pixels have in common, too, by a second pass that differentiates D */
+} GwSecondOrder;
+
+/* How samples are drawn.  A step is a pass of the network over the photo. */
+typedef struct
+{
+  /* Reverse diffusion goes from the photo's noise, level 1, down to none.  @lowest: the last level before that; 0 for
+   * 1 / @levels.  They are evenly spaced. */
+  int levels;
+  double lowest;
+  GwSecondOrder second_order;
+
+  /* Steps of Langevin diffusion at every level in between, and whether they are Ozaki's. */
+  int corrections;
+  gboolean ozaki;
+  double step_size; /* in units of what would just forget a pixel's noise; Langevin's diverges from 2 on */
+
+  guint64 seed;
+} GwSampling;
+
+typedef enum
+{
+  GW_SAMPLER_REVERSE, /* reverse diffusion */
+  GW_SAMPLER_LANGEVIN,
+  GW_SAMPLER_OZAKI
+} GwSampler;
+
+/**
+ * gw_sampling:
+ * @steps: the most passes for each sample, 1 or more
+ *
+ * Returns: what does best with that many steps.
+ */
+GwSampling gw_sampling (GwSampler sampler, int steps, guint64 seed);
+
+/* Returns: how many passes a sample takes. */
+int gw_sampling_passes (const GwSampling *sampling);
+
+/**
+ * gw_sample:
+ * @score, @density: gw_model_score() and a model, or any other density
+ * @noise: of the photo; its misfit is left aside
+ * @number: which of the samples that belong to the seed, from 0 on
+ * @run: (nullable): threads, progress over all passes, cancellation
+ * @sample: (out): height * width * channels values
+ *
+ * Draws a clean photo that could lie behind the noisy one: a sample of p(x|y), by reverse diffusion with the second-order
+ * score, Langevin diffusion, or that with Ozaki's discretisation (Meng, Song, Li, Ermon 2021, section 5).  The same bytes
+ * for the same seed and number, whatever the threads.  Where the level is 0 the photo comes back as it is.
+ *
+ * Beside what gw_posterior_run() needs there is one more picture of the sample's size in memory at most.
+ */
+gboolean
+gw_sample (GwScore score, gconstpointer density, const GwPhoto *photo, const GwNoise *noise,
+           const GwSampling *sampling, guint number, const GwRun *run, float *sample, GError **error);
+
 /* ---- The noise of a photo -------------------------------------------------------------------------------- */
 
 /**

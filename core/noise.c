@@ -3,12 +3,13 @@
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 #include <math.h>
+#include <string.h>
 #include <glib/gi18n-lib.h>
 
 #include "crops.h"
 #include "noise.h"
 
-#define HIGHEST 1e4f    /* noise beyond this would overflow when squared */
+#define HIGHEST 1e4f /* a pixel beyond this is no photo any more, and its square must not overflow anywhere */
 #define LARGEST_GRAIN 4 /* pixels; larger grain cannot be told from it in the octaves there are */
 #define REACH 6         /* pixels to either side that brightness is taken from */
 
@@ -151,6 +152,80 @@ gw_noise_fill_levels (const GwNoise *noise, const float *photo, int width, int c
       }
 }
 
+/* ---- Reading ---------------------------------------------------------------------------------------------- */
+
+/* @n values; no branch, so that compilers vectorise it for rows. */
+static gboolean
+is_photo (const float *values, int n)
+{
+  int others = 0;
+
+  for (int i = 0; i < n; i++)
+    others += !(fabsf (values[i]) <= HIGHEST);
+
+  return others == 0;
+}
+
+void
+gw_noise_fill_holes (float *row, int width, int channels)
+{
+  static const float nothing[3] = { 0, 0, 0 };
+  const float *filling = NULL;
+
+  if (is_photo (row, width * channels))
+    return;
+  for (int x = 0; x < width && !filling; x++)
+    if (is_photo (row + x * channels, channels))
+      filling = row + x * channels;
+  if (!filling)
+    filling = nothing;
+
+  for (int x = 0; x < width; x++)
+    {
+      float *pixel = row + x * channels;
+
+      if (is_photo (pixel, channels))
+        filling = pixel;
+      else
+        memcpy (pixel, filling, sizeof (float) * channels);
+    }
+}
+
+gboolean
+gw_noise_check_levels (const float *levels, int width, int channels, int y, GError **error)
+{
+  for (int i = 0; i < width * channels; i++)
+    if (!(levels[i] >= 0 && levels[i] <= HIGHEST))
+      {
+        g_set_error (error, GW_ERROR, GW_ERROR_PHOTO,
+                     _ ("The noise map holds no noise level at column %d, row %d."), i / channels, y);
+        return FALSE;
+      }
+  return TRUE;
+}
+
+gboolean
+gw_noise_read (const GwPhoto *photo, const GwNoise *noise, int y, int n_rows, float *rows, float *levels,
+               GError **error)
+{
+  const gsize length = (gsize) photo->width * photo->channels;
+
+  if (!photo->read (y, n_rows, rows, photo->data, error)
+      || (noise->read && !noise->read (y, n_rows, levels, noise->data, error)))
+    return FALSE;
+  for (int k = 0; k < n_rows; k++)
+    {
+      gw_noise_fill_holes (rows + k * length, photo->width, photo->channels);
+      if (!noise->read)
+        gw_noise_fill_levels (noise, rows + k * length, photo->width, photo->channels, levels + k * length);
+      else if (!gw_noise_check_levels (levels + k * length, photo->width, photo->channels, y + k, error))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+/* ---- One number ------------------------------------------------------------------------------------------- */
+
 gboolean
 gw_noise_mean_level (const GwPhoto *photo, const GwNoise *noise, double *level, GError **error)
 {
@@ -179,80 +254,4 @@ gw_noise_mean_level (const GwPhoto *photo, const GwNoise *noise, double *level, 
   *level = count > 0 ? sqrt (sum / count) : noise->level[0][GW_KNOTS / 2];
 
   return TRUE;
-}
-
-/* ---- Drawing --------------------------------------------------------------------------------------------- */
-
-static float
-normal (GRand *rand)
-{
-  const double radius = sqrt (-2 * log (1 - g_rand_double (rand)));
-
-  return radius * cos (2 * G_PI * g_rand_double (rand));
-}
-
-/* Adds white noise, averaged over side x side pixels, of that variance. */
-static void
-add_averaged (float *plane, int width, int height, int side, float variance, GRand *rand)
-{
-  const int wide = width + side - 1, high = height + side - 1;
-  const float scale = sqrtf (variance) / side;
-  g_autofree float *white = g_new (float, (gsize) wide *high);
-
-  for (gsize i = 0; i < (gsize) wide * high; i++)
-    white[i] = normal (rand);
-  for (int y = 0; y < height; y++)
-    for (int x = 0; x < width; x++)
-      for (int k = 0; k < side * side; k++)
-        plane[(gsize) y * width + x] += scale * white[(gsize) (y + k / side) * wide + x + k % side];
-}
-
-/* Adds noise whose mean square is `squares` in the octaves, each scaled so that white noise has 1 in all: a mixture of white
- * noise and of noise averaged over more pixels, as near as such a mixture comes. */
-static void
-add_octaves (float *plane, int width, int height, const float squares[GW_OCTAVES], GRand *rand)
-{
-  /* What averaged noise has in the second and third octave, less 1; follows from its autocorrelation. */
-  static const struct
-  {
-    int side;
-    float second, third;
-  } averaged[] = { { 2, 1.25f, 2.0625f }, { 3, 1.7778f, 4.4444f }, { 8, 2.515625f, 10.390625f } };
-  const float second = squares[1] - squares[0], third = squares[2] - squares[0];
-  const int k = third * averaged[1].second > averaged[1].third * second ? 1 : 0; /* between k and k + 1 */
-  const float determinant
-      = averaged[k].second * averaged[k + 1].third - averaged[k].third * averaged[k + 1].second;
-  const float coarse = MAX ((averaged[k].second * third - averaged[k].third * second) / determinant, 0);
-  const float fine = MAX ((second - averaged[k + 1].second * coarse) / averaged[k].second, 0);
-  const float excess = MAX ((fine + coarse) / squares[0], 1);
-
-  add_averaged (plane, width, height, 1, MAX (squares[0] - (fine + coarse) / excess, 0), rand);
-  add_averaged (plane, width, height, averaged[k].side, fine / excess, rand);
-  add_averaged (plane, width, height, averaged[k + 1].side, coarse / excess, rand);
-}
-
-float *
-gw_noise_draw (const GwNoise *noise, int width, int height, int channels, GRand *rand)
-{
-  const gsize pixels = (gsize) width * height;
-  float *result = g_new (float, pixels *channels);
-  g_autofree float *planes
-      = g_new0 (float, pixels * 4); /* of luma, then of each channel before its mean is taken */
-  float squares[2][GW_OCTAVES];
-
-  for (int k = 0; k < 2 * GW_OCTAVES; k++)
-    squares[k / GW_OCTAVES][k % GW_OCTAVES] = powf (MAX (1 + noise->grain[k], 0.01f), 2);
-  add_octaves (planes, width, height, squares[0], rand);
-  for (int c = 0; c < 3 && channels == 3; c++)
-    add_octaves (planes + (c + 1) * pixels, width, height, squares[1], rand);
-
-  for (gsize i = 0; i < pixels; i++)
-    {
-      const float mean = (planes[pixels + i] + planes[2 * pixels + i] + planes[3 * pixels + i]) / 3;
-
-      for (int c = 0; c < channels; c++)
-        result[i * channels + c]
-            = channels == 1 ? planes[i] : planes[i] / sqrtf (3) + planes[(c + 1) * pixels + i] - mean;
-    }
-  return result;
 }

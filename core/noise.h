@@ -26,12 +26,21 @@ gboolean gw_noise_check (const GwNoise *noise, int channels, GError **error);
  */
 void gw_noise_fill_levels (const GwNoise *noise, const float *photo, int width, int channels, float *levels);
 
+/* Fills the pixels of a row that are not finite (or no photo any more) with the last one that is, or before that with the
+ * first. */
+void gw_noise_fill_holes (float *row, int width, int channels);
+
+/* Whether row @y of a map holds noise levels. */
+gboolean gw_noise_check_levels (const float *levels, int width, int channels, int y, GError **error);
+
 /**
- * gw_noise_draw:
- * @width, @height: of the crop
+ * gw_noise_read:
+ * @rows: (out): @n_rows of the photo from @y on
+ * @levels: (out): the noise level of every value
  *
- * Draws normal noise with the grain of @noise and level 1.  Returns: @width * @height * @channels values, to be freed.
+ * Holes are filled.
  */
-float *gw_noise_draw (const GwNoise *noise, int width, int height, int channels, GRand *rand);
+gboolean gw_noise_read (const GwPhoto *photo, const GwNoise *noise, int y, int n_rows, float *rows,
+                        float *levels, GError **error);
 
 G_END_DECLS

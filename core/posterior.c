@@ -9,9 +9,6 @@
 #include "model.h"
 #include "noise.h"
 
-/* A pixel beyond this is no photo any more, and its square must not overflow anywhere. */
-#define VALUE_LIMIT 1e4f
-
 #define SQRT3 1.7320508f
 
 typedef struct
@@ -58,57 +55,6 @@ mirror (int i, int n)
   return i < n ? i : 2 * n - 1 - i;
 }
 
-/* @n values; no branch, so that compilers vectorise it for rows. */
-static gboolean
-is_photo (const float *values, int n)
-{
-  int others = 0;
-
-  for (int i = 0; i < n; i++)
-    others += !(fabsf (values[i]) <= VALUE_LIMIT);
-
-  return others == 0;
-}
-
-/* Fills what is no photo with the last pixel that is, or before that with the first. */
-static void
-fill_holes (float *row, int width, int channels)
-{
-  static const float nothing[3] = { 0, 0, 0 };
-  const float *filling = NULL;
-
-  if (is_photo (row, width * channels))
-    return;
-  for (int x = 0; x < width && !filling; x++)
-    if (is_photo (row + x * channels, channels))
-      filling = row + x * channels;
-  if (!filling)
-    filling = nothing;
-
-  for (int x = 0; x < width; x++)
-    {
-      float *pixel = row + x * channels;
-
-      if (is_photo (pixel, channels))
-        filling = pixel;
-      else
-        memcpy (pixel, filling, sizeof (float) * channels);
-    }
-}
-
-static gboolean
-check_levels (const float *row, int width, int channels, int y, GError **error)
-{
-  for (int i = 0; i < width * channels; i++)
-    if (!(row[i] >= 0 && row[i] <= VALUE_LIMIT))
-      {
-        g_set_error (error, GW_ERROR, GW_ERROR_PHOTO,
-                     _ ("The noise map holds no noise level at column %d, row %d."), i / channels, y);
-        return FALSE;
-      }
-  return TRUE;
-}
-
 /* Reads @n rows from @y on, mirrored below the photo. */
 static gboolean
 read_rows (Job *job, int y, int n, GError **error)
@@ -130,8 +76,8 @@ read_rows (Job *job, int y, int n, GError **error)
       if (!job->noise->read (row, rows, job->level_rows + place, job->noise->data, error))
         return FALSE;
       for (int i = 0; i < rows; i++)
-        if (!check_levels (job->level_rows + place + i * length, photo->width, photo->channels, y + k + i,
-                           error))
+        if (!gw_noise_check_levels (job->level_rows + place + i * length, photo->width, photo->channels,
+                                    y + k + i, error))
           return FALSE;
     }
   return TRUE;
@@ -209,7 +155,7 @@ fill_input_row (int number, int thread, gpointer data)
     {
       const int y = job->first_read + number * shuffle + i;
 
-      fill_holes (photo_row (job, y), job->photo->width, job->photo->channels);
+      gw_noise_fill_holes (photo_row (job, y), job->photo->width, job->photo->channels);
       spread_row (job, photo_row (job, y), level_row (job, y, number * shuffle + i), i, input);
     }
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "crops.h"
+#include "drawn-noise.h"
 #include "model.h"
 #include "noise.h"
 
@@ -167,7 +168,6 @@ gw_self_check (const GwModel *model, const GwPhoto *photo, const GwNoise *assume
                const GwRun *run, GwSelfCheck *check, GError **error)
 {
   g_autoptr (GwCrops) crops = gw_crops_new (photo, error);
-  g_autoptr (GRand) rand = g_rand_new_with_seed (0);
   g_autoptr (GArray) variances = g_array_new (FALSE, FALSE, sizeof (float));
   Sums sums = { .crops = crops, .measured = measured, .variances = variances };
   gboolean success;
@@ -177,7 +177,8 @@ gw_self_check (const GwModel *model, const GwPhoto *photo, const GwNoise *assume
     return FALSE;
   for (int i = 0; i < crops->n; i++)
     {
-      sums.noise[i] = gw_noise_draw (measured, crops->width, crops->height, crops->channels, rand);
+      sums.noise[i]
+          = gw_drawn_noise_picture (measured->grain, crops->width, crops->height, crops->channels, i);
       sums.mean[i] = g_new (float, (gsize) crops->width * crops->height * crops->channels);
     }
   success = sum_up (model, assumed, run, &sums, error);

@@ -3,6 +3,7 @@
  *     benchmark-engine peak THREADS                    fused multiply-adds that the processor can do, GFLOP/s
  *     benchmark-engine load MODEL                      seconds to load the model
  *     benchmark-engine network MODEL WIDTH HEIGHT THREADS
+ *     benchmark-engine sample MODEL WIDTH HEIGHT THREADS   one sample of 16 steps
  *     benchmark-engine layer IN OUT WIDTH THREADS     one 3x3 convolution, seconds for a pixel
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
@@ -134,6 +135,30 @@ run_network (char **arguments)
 }
 
 static int
+draw_sample (char **arguments)
+{
+  GwPhoto photo
+      = { .width = atoi (arguments[1]), .height = atoi (arguments[2]), .channels = 3, .read = read_rows };
+  const GwNoise noise = gw_noise_white (15 / 255.);
+  const GwRun run = { .threads = atoi (arguments[3]) };
+  const GwSampling sampling = gw_sampling (GW_SAMPLER_REVERSE, 16, 0);
+  g_autofree float *sample = g_new (float, (gsize) photo.width *photo.height * 3);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GwModel) model = gw_model_load (arguments[0], &error);
+  const gint64 start = g_get_monotonic_time ();
+
+  photo.data = &photo;
+  if (!model || !gw_sample (gw_model_score, model, &photo, &noise, &sampling, 0, &run, sample, &error))
+    {
+      g_printerr ("%s\n", error->message);
+      return 1;
+    }
+  printf ("{\"seconds\": %.4f, \"passes\": %d, \"peak_mb\": %.1f}\n", seconds (start),
+          gw_sampling_passes (&sampling), peak_mb ());
+  return 0;
+}
+
+static int
 load_model (const char *path)
 {
   double best = G_MAXDOUBLE;
@@ -208,6 +233,8 @@ main (int argc, char **argv)
     return load_model (argv[2]);
   else if (argc == 6 && g_str_equal (argv[1], "network"))
     return run_network (argv + 2);
+  else if (argc == 6 && g_str_equal (argv[1], "sample"))
+    return draw_sample (argv + 2);
   else if (argc == 6 && g_str_equal (argv[1], "layer"))
     return run_layer (argv + 2);
   else

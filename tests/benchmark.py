@@ -147,6 +147,16 @@ def main():
                 print(f'| {name} | {pixels:.1f} | {threads} | {pixels / ours_seconds:.3f} | {-100 * speed / peak:.0f} % | '
                       f'{max(r["peak_mb"] for r in results):.0f} | {peers_speed} | {ratio} |', flush=True)
 
+    print('\n| a sample of 1 MP, 16 steps, 2 threads | s | of that passes of the network | peak memory, MB |\n|---|---|---|---|')
+    width, height = sides(1)
+    for name in MODELS:
+        path = os.path.join(weights, f'{name}.safetensors')
+        sample, photo = ([engine(program, kind, path, width, height, 2) for _ in range(rounds)]
+                         for kind in ('sample', 'network'))
+        whole, one = (min(r['seconds'] for r in results) for results in (sample, photo))
+        print(f'| {name} | {whole:.1f} | {100 * sample[0]["passes"] * one / whole:.0f} % | {sample[0]["peak_mb"]:.0f} |',
+              flush=True)
+
     for name in MODELS:
         load = min(engine(program, 'load', os.path.join(weights, f'{name}.safetensors'))['seconds'] for _ in range(rounds))
         print(f'\nLoading {name}: {load:.3f} s')

@@ -1,14 +1,11 @@
-/* The self-check against the actual error, and the noise that it draws.
+/* The self-check against the actual error.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 #include <math.h>
 #include <string.h>
 
-#include "noise.h"
 #include "scene.h"
-
-/* ---- Drawn noise ------------------------------------------------------------------------------------------ */
 
 /* Root mean square of the means over side x side pixels, times side, of a sum of channels. */
 static double
@@ -27,40 +24,6 @@ octave (const float *noise, int size, int channels, const double *weights, int s
         sum += total * total;
       }
   return sqrt (sum) / size;
-}
-
-static void
-test_drawn (void)
-{
-  static const float grains[][2 * GW_OCTAVES] = { { 0 },
-                                                  { 0.4f, 1.2f, 1.8f, -0.2f, 0.4f, 1.4f },
-                                                  { -0.2f, 0.4f, 1, 0.1f, 0.9f, 2 },
-                                                  { 0, 0.5f, 0.75f, 0, 0, 0 } };
-  const double luma[] = { sqrt (1 / 3.), sqrt (1 / 3.), sqrt (1 / 3.) };
-  const double chroma[] = { sqrt (0.5), -sqrt (0.5), 0 }, grey[] = { 1 };
-  const int size = 256;
-
-  for (guint g = 0; g < G_N_ELEMENTS (grains); g++)
-    for (int channels = 1; channels <= 3; channels += 2)
-      {
-        g_autoptr (GRand) rand = g_rand_new_with_seed (g);
-        GwNoise noise = gw_noise_white (1);
-        g_autofree float *drawn = NULL;
-
-        memcpy (noise.grain, grains[g], sizeof (noise.grain));
-        drawn = gw_noise_draw (&noise, size, size, channels, rand);
-        for (int k = 0; k < (channels == 1 ? GW_OCTAVES : 2 * GW_OCTAVES); k++)
-          {
-            const double found = octave (drawn, size, channels,
-                                         channels == 1    ? grey
-                                         : k < GW_OCTAVES ? luma
-                                                          : chroma,
-                                         1 << k % GW_OCTAVES);
-
-            g_test_message ("grain %d: asked %.2f, drawn %.2f", k, grains[g][k], found - 1);
-            g_assert_cmpfloat (fabs (found / (1 + grains[g][k]) - 1), <, 0.08);
-          }
-      }
 }
 
 /* White noise under a Gaussian has the grain that goes with its size. */
@@ -180,6 +143,7 @@ test_level (void)
   const SceneNoise none = { 0 }, kind = { .base = { 12, 12, 12 } };
   const GwNoise truth = gw_noise_white (12 / 255.);
   g_autoptr (GwModel) model = load ();
+  double most = 0;
 
   for (int channels = 1; channels <= 3; channels += 2)
     for (guint i = 0; i < G_N_ELEMENTS (wrong); i++)
@@ -203,14 +167,13 @@ test_level (void)
           g_assert_cmpfloat (fabs (found.doubtful - doubtful), <, 1e-3);
         else
           g_assert_cmpfloat (found.doubtful, >=, doubtful);
+        most = MAX (most, doubtful);
         if (wrong[i] == 1)
-          {
-            g_assert_cmpfloat (found.error_ratio, ==, 1);
-            g_assert_cmpfloat (doubtful, >, 0);
-          }
+          g_assert_cmpfloat (found.error_ratio, ==, 1);
         else
           g_assert_cmpfloat (fabs (found.error_ratio - actual), <, 0.25 + 0.05 * actual);
       }
+  g_assert_cmpfloat (most, >, 0); /* or nothing was counted */
 }
 
 /* Noise that its neighbours share, taken for white: the model takes it for detail. */
@@ -299,7 +262,6 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  g_test_add_func ("/self-check/drawn", test_drawn);
   g_test_add_func ("/self-check/grain-size", test_grain_size);
   g_test_add_func ("/self-check/level", test_level);
   g_test_add_func ("/self-check/grain", test_grain);

@@ -473,6 +473,81 @@ class Results(Case):
         self.assertEqual(len(results), 1)
 
 
+class Samples(Case):
+    def draw(self, *arguments):
+        """-> two samples"""
+        figures = self.denoise('in.tif', 'out.tif', '-n', 25, '-m', 'fast', '--samples', 2, '--sample-prefix', 's',
+                               *arguments)
+        self.assertEqual(figures['samples'], 2)
+        self.assertGreater(figures['sample_seconds'], 0)
+        return [load(f's-{k}.tif') for k in (1, 2)]
+
+    def test_samples(self):
+        """A sample is another photo that the noise could have hidden: twice as far from the truth as the mean."""
+        truth = scene(200, 150)
+        save('in.tif', noise(truth, 25))
+        samples = self.draw()
+        mean = load('out.tif')
+        for sample in samples:
+            self.assertEqual(sample.dtype, np.dtype('f4'))
+            self.assertAlmostEqual(psnr(mean, truth) - psnr(sample, truth), 3, delta=1)
+        error, variance = [], []
+        for side in 1, 2, 4:
+            means = [photo[:148].reshape(148 // side, side, 200 // side, side, 3).mean((1, 3))
+                     for photo in (mean - truth, samples[0] - samples[1])]
+            error.append((means[0] ** 2).mean())
+            variance.append((means[1] ** 2).mean() / 2)
+        for predicted, found in zip(variance, error):
+            self.assertAlmostEqual(np.log2(predicted / found), 0, delta=0.6)
+
+    def test_seeds(self):
+        save('in.tif', noise(scene(), 25))
+        for sampler in 'reverse', 'langevin', 'ozaki':
+            options = '--sampler', sampler, '--steps', 5
+            first, second = self.draw(*options, '--threads', 1)
+            again, _ = self.draw(*options, '--threads', 2, '--seed', 0)
+            other, _ = self.draw(*options, '--seed', 12345678901)
+            self.assertEqual(first.tobytes(), again.tobytes())
+            self.assertGreater(np.abs(first - second).max(), 0.01)
+            self.assertGreater(np.abs(first - other).max(), 0.01)
+
+    def test_photos_of_any_kind(self):
+        for channels in 1, 2, 3, 4:
+            save('in.png', noisy_bytes(channels))
+            self.succeed('denoise', 'in.png', 'out.png', '-m', 'fast', '--samples', 1, '--sample-prefix', 's', '--steps', 3)
+            sample, photo = load('s-1.tif'), load('in.png')
+            self.assertEqual(sample.shape, photo.shape)
+            self.assertTrue(np.isfinite(sample).all())
+            if channels % 2 == 0:
+                self.assert_close(255 * sample[..., -1], photo[..., -1], 0.01)
+                hidden = photo[..., -1] == 0
+                self.assert_close(255 * sample[hidden], photo[hidden], 0.01)
+
+    def test_no_noise(self):
+        photo = scene()
+        save('in.tif', photo)
+        self.succeed('denoise', 'in.tif', 'out.tif', '-n', 0, '--samples', 1, '--sample-prefix', 's', '--steps', 4)
+        self.assert_close(load('s-1.tif'), photo, 1e-6)
+
+    def test_figures_for_people(self):
+        save('in.png', noisy_bytes())
+        text = self.succeed('denoise', 'in.png', 'out.png', '-m', 'fast', '--samples', 2, '--sample-prefix', 's', '--steps', 2)
+        self.assertIn('Samples: 2 in ', text)
+
+    def test_wrong_use(self):
+        save('in.png', noisy_bytes())
+        for samples in '-1', '1000', 'x':
+            self.fail_with(2, 'samples', 'denoise', 'in.png', 'out.png', f'--samples={samples}', '--sample-prefix', 's')
+        for steps in '0', '-3', '1000':
+            self.fail_with(2, 'steps', 'denoise', 'in.png', 'out.png', '--samples=1', '--sample-prefix=s', f'--steps={steps}')
+        self.fail_with(2, 'ozaki', 'denoise', 'in.png', 'out.png', '--samples=1', '--sample-prefix=s', '--sampler=x')
+        self.fail_with(2, '--sample-prefix', 'denoise', 'in.png', 'out.png', '--samples=1')
+        for option in '--sampler=ozaki', '--steps=8', '--seed=1', '--sample-prefix=s':
+            self.fail_with(2, '--samples', 'denoise', 'in.png', 'out.png', option)
+        self.fail_with(2, 'overwrite', 'denoise', 'in.png', 's-2.tif', '--samples=2', '--sample-prefix=s')
+        self.fail_with(1, 'folder', 'denoise', 'in.png', 'out.png', '--samples=1', '--sample-prefix=folder/s')
+
+
 class Explanations(Case):
     def test_version(self):
         self.assertRegex(self.succeed('--version'), r'^grainwise \d+\.\d+\.\d+\n$')

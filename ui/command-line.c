@@ -20,7 +20,11 @@
 
 enum
 {
-  EXIT_WRONG_USE = 2 /* beside EXIT_SUCCESS and EXIT_FAILURE */
+  EXIT_WRONG_USE = 2, /* beside EXIT_SUCCESS and EXIT_FAILURE */
+  MOST_SAMPLES = 999,
+  MOST_STEPS = 999,
+  DEFAULT_STEPS = 16,
+  UNSET = G_MININT
 };
 
 static int
@@ -97,6 +101,11 @@ typedef struct
   double noise_levels; /* negative: estimate */
   char *uncertainty;
   char *model;
+  int samples;
+  GwSampler sampler;
+  int steps;
+  gint64 seed;
+  char *sample_prefix;
   int threads;
   gboolean json;
 } DenoiseOptions;
@@ -104,6 +113,7 @@ typedef struct
 typedef struct
 {
   GTimer *timer;
+  const char *what;
   double shown; /* seconds at which the bar was drawn last */
 } ProgressBar;
 
@@ -119,7 +129,7 @@ draw_progress (double fraction, gpointer data)
   if (seconds < bar->shown + 0.1 && fraction < 1)
     return;
   bar->shown = seconds;
-  g_printerr ("\r%s [%.*s%.*s] %3.0f %%", _ ("Denoising"), full, "########################################",
+  g_printerr ("\r%s [%.*s%.*s] %3.0f %%", bar->what, full, "########################################",
               BAR_WIDTH - full, "                                        ", 100 * fraction);
   if (fraction >= 1)
     g_printerr ("\r\033[K");
@@ -148,9 +158,41 @@ peak_memory (void)
   return (gint64) usage.ru_maxrss * 1024;
 }
 
+static char *
+sample_path (const DenoiseOptions *options, int number)
+{
+  return g_strdup_printf ("%s-%d.tif", options->sample_prefix, number + 1);
+}
+
+/* Draws and writes the samples.  @seconds: (out): that drawing took */
+static gboolean
+save_samples (const DenoiseOptions *options, GeglBuffer *photo, GObject *metadata, const GwModel *model,
+              const GwNoise *noise, GwRun *run, double *seconds, GError **error)
+{
+  const GwSampling sampling = gw_sampling (options->sampler, options->steps, options->seed);
+  g_autoptr (GTimer) timer = g_timer_new ();
+  ProgressBar bar = { timer, _ ("Drawing samples"), 0 };
+  g_auto (GwSamples) samples = { 0 };
+
+  if (run->progress)
+    run->progress_data = &bar;
+  if (!gw_photo_sample (photo, NULL, model, noise, &sampling, options->samples, GW_MAP_NONE, run, &samples,
+                        error))
+    return FALSE;
+  *seconds = g_timer_elapsed (timer, NULL);
+  for (int i = 0; i < samples.n; i++)
+    {
+      g_autofree char *path = sample_path (options, i);
+
+      if (!gw_photo_file_save (samples.samples[i], path, metadata, options->in, error))
+        return FALSE;
+    }
+  return TRUE;
+}
+
 static void
 report (const DenoiseOptions *options, GeglBuffer *photo, const GwPhotoNoise *noise, const GwModel *model,
-        const GwDenoised *result, double seconds)
+        const GwDenoised *result, double seconds, double sample_seconds)
 {
   const int width = gegl_buffer_get_width (photo), height = gegl_buffer_get_height (photo);
   const double megapixels = 1e-6 * width * height;
@@ -171,6 +213,11 @@ report (const DenoiseOptions *options, GeglBuffer *photo, const GwPhotoNoise *no
       add_double (builder, "mean_sd_levels", 255 * result->mean_sd);
       add_double (builder, "predicted_psnr", psnr);
       add_double (builder, "doubtful", result->doubtful);
+      if (options->samples > 0)
+        {
+          add_int (builder, "samples", options->samples);
+          add_double (builder, "sample_seconds", sample_seconds);
+        }
       json_builder_end_object (builder);
       print_json (builder);
     }
@@ -185,6 +232,8 @@ report (const DenoiseOptions *options, GeglBuffer *photo, const GwPhotoNoise *no
       g_print (_ ("Uncertainty left: %.2f levels (%.2f dB)\n"), 255 * result->mean_sd, psnr);
       g_print (_ ("%d × %d pixels in %.2f s, %.2f megapixels per second\n"), width, height, seconds,
                megapixels / seconds);
+      if (options->samples > 0)
+        g_print (_ ("Samples: %d in %.2f s\n"), options->samples, sample_seconds);
     }
 }
 
@@ -196,7 +245,7 @@ denoise (const DenoiseOptions *options, GError **error)
   g_autoptr (GeglBuffer) photo = NULL;
   g_autoptr (GObject) metadata = NULL;
   g_auto (GwDenoised) result = { 0 };
-  ProgressBar bar = { timer, 0 };
+  ProgressBar bar = { timer, _ ("Denoising"), 0 };
   GwRun run = { .threads = options->threads };
   GwMap map = !options->uncertainty                             ? GW_MAP_NONE
               : gw_photo_file_is_numeric (options->uncertainty) ? GW_MAP_CHANNELS
@@ -204,7 +253,7 @@ denoise (const DenoiseOptions *options, GError **error)
   const gboolean told = options->noise_levels >= 0;
   const GwNoiseTold white = { options->noise_levels, TRUE, 0 }, nothing = { -1, FALSE, -1 };
   GwPhotoNoise noise;
-  double seconds;
+  double seconds, sample_seconds = 0;
 
   if (!gw_photo_file_can_save (options->out, error)
       || (options->uncertainty && !gw_photo_file_can_save (options->uncertainty, error)))
@@ -233,10 +282,13 @@ denoise (const DenoiseOptions *options, GError **error)
   /* OUT last: whatever goes wrong, an existing one stays as it was. */
   if (options->uncertainty && !save_uncertainty (options->uncertainty, result.sd, error))
     return FALSE;
+  if (options->samples > 0
+      && !save_samples (options, photo, metadata, model, &noise.assumed, &run, &sample_seconds, error))
+    return FALSE;
   if (!gw_photo_file_save (result.denoised, options->out, metadata, options->in, error))
     return FALSE;
 
-  report (options, photo, &noise, model, &result, seconds);
+  report (options, photo, &noise, model, &result, seconds, sample_seconds);
 
   return TRUE;
 }
@@ -250,10 +302,47 @@ same_file (const char *a, const char *b)
   return g_file_equal (file_a, file_b);
 }
 
+/* Returns: what is wrong with the options for samples, or NULL. */
+static const char *
+check_samples (DenoiseOptions *options, const char *sampler)
+{
+  static const char *samplers[] = { "reverse", "langevin", "ozaki", NULL };
+
+  if (options->samples < 0 || options->samples > MOST_SAMPLES)
+    return _ ("The number of samples must be from 1 to 999.");
+  if (options->samples == 0
+      && (sampler || options->steps != UNSET || options->seed != UNSET || options->sample_prefix))
+    return _ ("Say how many samples there shall be, with --samples.");
+  if (options->samples > 0 && !(options->sample_prefix && *options->sample_prefix))
+    return _ ("Say where the samples shall be written, with --sample-prefix.");
+  if (sampler && !g_strv_contains (samplers, sampler))
+    return _ ("The sampler must be “reverse”, “langevin” or “ozaki”.");
+  for (int i = 0; sampler && samplers[i]; i++)
+    if (g_str_equal (sampler, samplers[i]))
+      options->sampler = (GwSampler) i;
+  if (options->steps == UNSET)
+    options->steps = DEFAULT_STEPS;
+  if (options->steps < 1 || options->steps > MOST_STEPS)
+    return _ ("The number of steps must be from 1 to 999.");
+  if (options->seed == UNSET)
+    options->seed = 0;
+  for (int i = 0; i < options->samples; i++)
+    {
+      g_autofree char *path = sample_path (options, i);
+
+      if (same_file (path, options->in) || same_file (path, options->out)
+          || (options->uncertainty && same_file (path, options->uncertainty)))
+        return _ ("A sample would overwrite another file; give --sample-prefix another name.");
+    }
+  return NULL;
+}
+
 static int
 denoise_main (int argc, char **argv)
 {
-  DenoiseOptions options = { .noise_levels = -1 };
+  DenoiseOptions options = { .noise_levels = -1, .steps = UNSET, .seed = UNSET };
+  g_autofree char *sampler = NULL, *sample_prefix = NULL;
+  const char *complaint;
   g_autofree char *noise = NULL;
   g_auto (GStrv) files = NULL;
   g_autofree char *uncertainty = NULL;
@@ -271,6 +360,16 @@ denoise_main (int argc, char **argv)
       _ ("FILE") },
     { "model", 'm', 0, G_OPTION_ARG_FILENAME, &model,
       _ ("Model, by name or as a .safetensors file (default: best)"), _ ("NAME|FILE") },
+    { "samples", 's', 0, G_OPTION_ARG_INT, &options.samples,
+      _ ("Draw that many photos that the noise could have hidden, as 32-bit TIFF"), _ ("K") },
+    { "sample-prefix", 'p', 0, G_OPTION_ARG_FILENAME, &sample_prefix,
+      _ ("Write them to P-1.tif, P-2.tif ..."), _ ("P") },
+    { "sampler", 0, 0, G_OPTION_ARG_STRING, &sampler,
+      _ ("How they are drawn: reverse (default), langevin or ozaki"), _ ("NAME") },
+    { "steps", 0, 0, G_OPTION_ARG_INT, &options.steps, _ ("Passes of the model for each (default: 16)"),
+      _ ("N") },
+    { "seed", 0, 0, G_OPTION_ARG_INT64, &options.seed, _ ("Another seed draws others (default: 0)"),
+      _ ("S") },
     { "threads", 't', 0, G_OPTION_ARG_INT, &options.threads, _ ("Threads (default: one for each processor)"),
       _ ("N") },
     { "json", 0, 0, G_OPTION_ARG_NONE, &options.json, _ ("Print the result's figures as JSON"), NULL },
@@ -307,6 +406,9 @@ denoise_main (int argc, char **argv)
   options.out = files[1];
   options.uncertainty = uncertainty;
   options.model = model;
+  options.sample_prefix = sample_prefix;
+  if ((complaint = check_samples (&options, sampler)))
+    return wrong_use (complaint);
 
   return denoise (&options, &error) ? EXIT_SUCCESS : fail (error);
 }
@@ -477,12 +579,12 @@ static void
 print_help (void)
 {
   g_print ("%s\n\n  grainwise denoise %s\n      [--noise %s] [--uncertainty %s] [--model %s] [--threads %s] "
-           "[--json]\n"
+           "[--json]\n      [--samples %s --sample-prefix %s [--sampler %s] [--steps %s] [--seed %s]]\n"
            "  grainwise estimate %s [--json]\n"
            "  grainwise info %s [--json]\n  grainwise --version\n\n%s\n",
            _ ("Denoises photos, and tells where the result can be trusted."), _ ("IN OUT"), _ ("SIGMA"),
-           _ ("FILE"), _ ("NAME|FILE"), _ ("N"), _ ("IN"), _ ("[MODEL]"),
-           _ ("“grainwise COMMAND --help” explains a command."));
+           _ ("FILE"), _ ("NAME|FILE"), _ ("N"), _ ("K"), _ ("P"), _ ("NAME"), _ ("N"), _ ("S"), _ ("IN"),
+           _ ("[MODEL]"), _ ("“grainwise COMMAND --help” explains a command."));
 }
 
 int

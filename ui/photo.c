@@ -41,6 +41,16 @@ gw_denoised_clear (GwDenoised *denoised)
   g_clear_object (&denoised->unsure);
 }
 
+void
+gw_samples_clear (GwSamples *samples)
+{
+  for (int i = 0; i < samples->n; i++)
+    g_clear_object (&samples->samples[i]);
+  g_clear_pointer (&samples->samples, g_free);
+  samples->n = 0;
+  gw_denoised_clear (&samples->summary);
+}
+
 /* ---- Formats --------------------------------------------------------------------------------------------- */
 
 int
@@ -178,10 +188,10 @@ write_map (View *view, const GwPosterior *rows, gsize i)
   const int n = view->channels;
   float variance = 0, square = 0;
 
-  for (int c = 0; c < n; c++)
+  for (int c = 0; c < n && rows->covariance; c++)
     {
       const float v = gw_posterior_variance (rows, i * n + c);
-      const float level = rows->level[i * n + c];
+      const float level = rows->level ? rows->level[i * n + c] : 0;
 
       variance += v / n;
       square += level * level / n;
@@ -306,48 +316,217 @@ gw_photo_extent (GeglBuffer *photo, const GeglRectangle *region, const GwModel *
                           extent.height + over_y);
 }
 
+/* The part of the photo that is wanted, and what of the surroundings the engine sees. */
+static View
+view_of_region (GeglBuffer *photo, const GeglRectangle *region, const GwModel *model)
+{
+  View view = view_new (photo);
+
+  if (region)
+    {
+      view.region = *region;
+      view.extent = gw_photo_extent (photo, region, model);
+    }
+  return view;
+}
+
+/* Makes write_rows() fill @result, with a photo in @format. */
+static void
+begin_result (View *view, const Babl *format, GwMap map, GwDenoised *result)
+{
+  const GeglRectangle whole = { 0, 0, view->region.width, view->region.height };
+  const gboolean colours = map == GW_MAP_CHANNELS && view->channels == 3;
+
+  view->map = map;
+  view->result = result;
+  view->counted = 0;
+  *result = (GwDenoised) { .denoised = gegl_buffer_new (&whole, format) };
+  if (map != GW_MAP_NONE)
+    result->sd = gegl_buffer_new (&whole, babl_format (colours ? "RGB float" : "Y float"));
+}
+
+static void
+end_result (View *view)
+{
+  if (view->counted > 0)
+    {
+      view->result->mean_sd /= view->counted;
+      view->result->mean_variance /= view->counted;
+      view->result->doubtful /= view->counted;
+    }
+}
+
 gboolean
 gw_photo_denoise (GeglBuffer *photo, const GeglRectangle *region, const GwModel *model, const GwNoise *noise,
                   GwMap map, gboolean unrounded, const GwRun *run, GwDenoised *result, GError **error)
 {
-  g_auto (View) view = view_new (photo);
+  g_auto (View) view = { 0 };
   GwRun part = run ? *run : (GwRun) { 0 };
-  const GeglRectangle *size;
   GwPhoto source;
 
   *result = (GwDenoised) { 0 };
   if (!gw_photo_check (photo, error))
     return FALSE;
 
+  view = view_of_region (photo, region, model);
   if (region)
-    {
-      view.region = *region;
-      view.extent = gw_photo_extent (photo, region, model);
-      part.window = (GwWindow) { region->x - view.extent.x, region->y - view.extent.y, region->width,
-                                 region->height };
-    }
-  view.map = map;
-  view.result = result;
-
-  size = GEGL_RECTANGLE (0, 0, view.region.width, view.region.height);
-  result->denoised = gegl_buffer_new (size, unrounded ? view.format : gegl_buffer_get_format (photo));
+    part.window
+        = (GwWindow) { region->x - view.extent.x, region->y - view.extent.y, region->width, region->height };
+  begin_result (&view, unrounded ? view.format : gegl_buffer_get_format (photo), map, result);
   if (unrounded)
-    result->unsure = gegl_buffer_new (size, babl_format ("Y float"));
-  if (map != GW_MAP_NONE)
-    result->sd = gegl_buffer_new (
-        size, babl_format (map == GW_MAP_CHANNELS && view.channels == 3 ? "RGB float" : "Y float"));
-
+    result->unsure = gegl_buffer_new (gegl_buffer_get_extent (result->denoised), babl_format ("Y float"));
   source = source_of (&view);
   if (!gw_posterior_run (model, &source, noise, &part, write_rows, &view, error))
     {
       gw_denoised_clear (result);
       return FALSE;
     }
-  if (view.counted > 0)
+  end_result (&view);
+
+  return TRUE;
+}
+
+/* ---- Samples --------------------------------------------------------------------------------------------- */
+
+#define ROWS 64 /* that are handled at a time */
+
+typedef struct
+{
+  const GwRun *run;
+  int number, n;
+} Progress;
+
+static void
+show_progress (double fraction, gpointer data)
+{
+  const Progress *progress = data;
+
+  progress->run->progress ((progress->number + fraction) / progress->n, progress->run->progress_data);
+}
+
+static gboolean
+draw (View *view, const GwModel *model, const GwNoise *noise, const GwSampling *sampling, int number,
+      const GwRun *run, float *sample, GeglBuffer **buffer, GError **error)
+{
+  const GwPhoto source = source_of (view);
+  const gsize length = (gsize) view->extent.width * view->channels;
+  const int left = view->region.x - view->extent.x, top = view->region.y - view->extent.y;
+  GwDenoised drawn;
+
+  if (!gw_sample (gw_model_score, model, &source, noise, sampling, number, run, sample, error))
+    return FALSE;
+  begin_result (view, view->format, GW_MAP_NONE, &drawn);
+  *buffer = drawn.denoised;
+  for (int y = 0; y < view->region.height; y++)
     {
-      result->mean_sd /= view.counted;
-      result->mean_variance /= view.counted;
-      result->doubtful /= view.counted;
+      const GwPosterior row = { .y = top + y,
+                                .n_rows = 1,
+                                .width = view->region.width,
+                                .channels = view->channels,
+                                .mean = sample + (top + y) * length + left * view->channels };
+
+      if (!write_rows (&row, view, error))
+        return FALSE;
     }
+  return TRUE;
+}
+
+/* Mean and variance of @rows->n_rows rows of the samples. */
+static void
+summarise (const View *view, GeglBuffer **samples, int n, const GwPosterior *rows, float *pixels, float *mean,
+           float *covariance)
+{
+  static const int diagonal[] = { 0, 3, 5 };
+  const int channels = view->channels, covariances = channels == 1 ? 1 : 6;
+  const gsize count = (gsize) rows->n_rows * rows->width;
+  const GeglRectangle part = { 0, rows->y, rows->width, rows->n_rows };
+
+  memset (mean, 0, sizeof (float) * count * channels);
+  memset (covariance, 0, sizeof (float) * count * covariances);
+  for (int k = 0; k < n; k++)
+    {
+      gegl_buffer_get (samples[k], &part, 1.0, view->format, pixels, GEGL_AUTO_ROWSTRIDE, GEGL_ABYSS_NONE);
+      for (gsize i = 0; i < count; i++)
+        for (int c = 0; c < channels; c++)
+          {
+            float *m = mean + i * channels + c, *v = covariance + i * covariances + diagonal[c];
+            const float off = pixels[i * view->components + c] - *m;
+
+            *m += off / (k + 1); /* Welford 1962 */
+            *v += n > 1 ? off * (pixels[i * view->components + c] - *m) / (n - 1) : 0;
+          }
+    }
+}
+
+/* @view: of the region alone */
+static gboolean
+write_summary (View *view, GeglBuffer **samples, int n, GwMap map, GwDenoised *summary, GError **error)
+{
+  const gsize count = (gsize) ROWS * view->region.width;
+  g_autofree float *pixels = g_new (float, count * view->components);
+  g_autofree float *mean = g_new (float, count * view->channels);
+  g_autofree float *covariance = g_new (float, count *(view->channels == 1 ? 1 : 6));
+
+  begin_result (view, view->format, n > 1 ? map : GW_MAP_NONE, summary);
+  for (int y = 0; y < view->region.height; y += ROWS)
+    {
+      const GwPosterior rows = { .y = y,
+                                 .n_rows = MIN (ROWS, view->region.height - y),
+                                 .width = view->region.width,
+                                 .channels = view->channels,
+                                 .mean = mean,
+                                 .covariance = covariance };
+
+      summarise (view, samples, n, &rows, pixels, mean, covariance);
+      if (!write_rows (&rows, view, error))
+        return FALSE;
+    }
+  end_result (view);
+
+  return TRUE;
+}
+
+gboolean
+gw_photo_sample (GeglBuffer *photo, const GeglRectangle *region, const GwModel *model, const GwNoise *noise,
+                 const GwSampling *sampling, int n, GwMap map, const GwRun *run, GwSamples *result,
+                 GError **error)
+{
+  GwRun own = run ? *run : (GwRun) { 0 };
+  Progress progress = { run, 0, n };
+  g_auto (GwSamples) samples = { 0 };
+  g_auto (View) view = { 0 };
+  g_autofree float *sample = NULL;
+
+  *result = (GwSamples) { 0 };
+  if (!gw_photo_check (photo, error))
+    return FALSE;
+  view = view_of_region (photo, region, model);
+  sample = g_try_new (float, (gsize) view.extent.width *view.extent.height *view.channels);
+  if (!sample)
+    {
+      g_set_error (error, GW_ERROR, GW_ERROR_MEMORY,
+                   _ ("There is not enough memory for samples of %d × %d pixels."), view.extent.width,
+                   view.extent.height);
+      return FALSE;
+    }
+  if (own.progress)
+    {
+      own.progress = show_progress;
+      own.progress_data = &progress;
+    }
+  samples.samples = g_new0 (GeglBuffer *, n);
+  samples.n = n;
+  for (int i = 0; i < n; i++)
+    {
+      progress.number = i;
+      if (!draw (&view, model, noise, sampling, i, &own, sample, &samples.samples[i], error))
+        return FALSE;
+    }
+  view.extent = view.region;
+  if (!write_summary (&view, samples.samples, n, map, &samples.summary, error))
+    return FALSE;
+  *result = samples;
+  samples = (GwSamples) { 0 };
+
   return TRUE;
 }

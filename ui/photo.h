@@ -55,6 +55,30 @@ gboolean
 gw_photo_denoise (GeglBuffer *photo, const GeglRectangle *region, const GwModel *model, const GwNoise *noise,
                   GwMap map, gboolean unrounded, const GwRun *run, GwDenoised *result, GError **error);
 
+typedef struct
+{
+  int n;
+  GeglBuffer *
+      *samples; /* each the region, moved to (0, 0), float, in the encoding and with the alpha of the photo */
+  GwDenoised summary; /* their mean, unrounded, and, of two or more, their standard deviation */
+} GwSamples;
+
+void gw_samples_clear (GwSamples *samples);
+
+/**
+ * gw_photo_sample:
+ * @region: (nullable): a part of the buffer
+ * @n: how many samples
+ * @map: of the summary
+ * @run: its progress is over all samples
+ * @result: (out): to be cleared with gw_samples_clear()
+ *
+ * Draws samples of the posterior, gw_sample() number 0 to @n - 1.  What gw_photo_denoise() keeps is kept.
+ */
+gboolean gw_photo_sample (GeglBuffer *photo, const GeglRectangle *region, const GwModel *model,
+                          const GwNoise *noise, const GwSampling *sampling, int n, GwMap map,
+                          const GwRun *run, GwSamples *result, GError **error);
+
 /* What gw_photo_denoise() reads for @region: a private buffer with just this much (at the same place) gives the same. */
 GeglRectangle gw_photo_extent (GeglBuffer *photo, const GeglRectangle *region, const GwModel *model);
 
@@ -62,5 +86,6 @@ GeglRectangle gw_photo_extent (GeglBuffer *photo, const GeglRectangle *region, c
 int gw_photo_channels (GeglBuffer *photo);
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (GwDenoised, gw_denoised_clear)
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (GwSamples, gw_samples_clear)
 
 G_END_DECLS
