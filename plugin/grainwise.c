@@ -200,6 +200,38 @@ add_layer_arguments (GimpProcedure *procedure)
                                        _ ("Keeps what belongs together together"), FALSE, G_PARAM_READWRITE);
 }
 
+static void
+add_sample_arguments (GimpProcedure *procedure)
+{
+  gimp_procedure_add_int_argument (procedure, "samples", _ ("_Number of samples"),
+                                   _ ("Other photos that this noise could have hidden, each as a layer"), 0,
+                                   64, 0, G_PARAM_READWRITE);
+  gimp_procedure_add_int_argument (procedure, "steps", _ ("S_teps"),
+                                   _ ("Runs of the model for each sample; with more the samples are truer"),
+                                   1, 200, 16, G_PARAM_READWRITE);
+  gimp_procedure_add_int_argument (procedure, "seed", _ ("S_eed"),
+                                   _ ("The same seed draws the same samples again"), 0, G_MAXINT, 0,
+                                   G_PARAM_READWRITE);
+  gimp_procedure_add_choice_argument (
+      procedure, "sampler", _ ("Sa_mpler"), _ ("How samples are drawn"),
+      gimp_choice_new_with_values ("reverse", GW_SAMPLER_REVERSE, _ ("Reverse diffusion"),
+                                   _ ("Takes the noise away in steps"), "langevin", GW_SAMPLER_LANGEVIN,
+                                   _ ("Langevin"), _ ("Walks at random at every step, too"), "ozaki",
+                                   GW_SAMPLER_OZAKI, _ ("Langevin, Ozaki"),
+                                   _ ("The same with larger steps, by the second-order score"), NULL),
+      "reverse", G_PARAM_READWRITE);
+  gimp_procedure_add_double_argument (
+      procedure, "step-size", _ ("Step s_ize"),
+      _ ("Of Langevin's walks; 0 = chosen to fit, 1 just forgets a pixel's noise"), 0, 10, 0,
+      G_PARAM_READWRITE);
+  gimp_procedure_add_choice_argument (
+      procedure, "source", _ ("Denoised photo _from"),
+      _ ("Where the denoised photo and its uncertainty come from"),
+      gimp_choice_new_with_values ("network", GW_SOURCE_NETWORK, _ ("The network"), NULL, "samples",
+                                   GW_SOURCE_SAMPLES, _ ("Mean of the samples"), NULL, NULL),
+      "network", G_PARAM_READWRITE);
+}
+
 static GimpProcedure *
 create_denoise (GimpPlugIn *plug_in)
 {
@@ -221,6 +253,7 @@ create_denoise (GimpPlugIn *plug_in)
   add_noise_arguments (procedure);
   add_strength_arguments (procedure);
   add_layer_arguments (procedure);
+  add_sample_arguments (procedure);
   gimp_procedure_add_string_argument (procedure, "model", _ ("Mo_del"),
                                       _ ("Name of an installed model, or a .safetensors file"),
                                       GW_DEFAULT_MODEL, G_PARAM_READWRITE);
@@ -239,6 +272,9 @@ create_denoise (GimpPlugIn *plug_in)
   gimp_procedure_add_layer_return_value (procedure, "uncertainty-layer", _ ("Uncertainty layer"),
                                          _ ("The layer with the uncertainty, if there is one"), TRUE,
                                          G_PARAM_READWRITE);
+  gimp_procedure_add_core_object_array_return_value (procedure, "sample-layers", _ ("Samples"),
+                                                     _ ("The layers with the samples"), GIMP_TYPE_LAYER,
+                                                     G_PARAM_READWRITE);
 
   return procedure;
 }
@@ -324,8 +360,8 @@ chosen_layout (GimpProcedureConfig *config)
 /* What is left to do when the network is through: strength, and the map to be shown. */
 static gboolean
 add_layers (GimpImage *image, GimpLayer *layer, GeglBuffer *photo, const GeglRectangle *region,
-            const GwDenoised *denoised, GwResult *result, GwLayout *layout, GimpLayer **denoised_layer,
-            GimpLayer **uncertainty, GError **error)
+            const GwDenoised *denoised, GwResult *result, GwLayout *layout, GwNewLayers *layers,
+            GError **error)
 {
   g_autoptr (GeglBuffer) blended = NULL;
   g_autoptr (GeglBuffer) map = NULL;
@@ -349,22 +385,39 @@ add_layers (GimpImage *image, GimpLayer *layer, GeglBuffer *photo, const GeglRec
   result->x = region->x;
   result->y = region->y;
 
-  return gw_layers_add (image, layer, result, layout, denoised_layer, uncertainty, error);
+  return gw_layers_add (image, layer, result, layout, layers, error);
+}
+
+/* Puts the samples' mean and standard deviation into the place of the network's. */
+static void
+take_summary (GwDenoised *denoised, GwSamples *samples)
+{
+  GwDenoised *summary = &samples->summary;
+
+  g_set_object (&denoised->denoised, summary->denoised);
+  g_set_object (&denoised->sd, summary->sd);
+  denoised->mean_sd = summary->mean_sd;
+  denoised->mean_variance
+      = summary->mean_variance * (samples->n + 1) / samples->n; /* their mean's own error, too */
+  denoised->doubtful = summary->doubtful;
 }
 
 static gboolean
-denoise (GimpImage *image, GimpDrawable *drawable, GimpProcedureConfig *config, GimpLayer **denoised_layer,
-         GimpLayer **uncertainty, GError **error)
+denoise (GimpImage *image, GimpDrawable *drawable, GimpProcedureConfig *config, GwNewLayers *layers,
+         GError **error)
 {
   g_autoptr (GwModel) model = NULL;
   g_autoptr (GeglBuffer) photo = NULL;
   g_auto (GwDenoised) denoised = { 0 };
+  g_auto (GwSamples) samples = { 0 };
   g_autofree char *model_name = NULL;
   g_autofree char *layer_name = gimp_item_get_name (GIMP_ITEM (drawable));
   const GwRun run = { .threads = gimp_get_num_processors (), .progress = show_progress };
   const GwNoiseTold told = gw_settings_noise (config);
-  GwResult result = { .strength = gw_settings_strength (config) };
+  const GwDrawing drawing = gw_settings_drawing (config);
+  GwResult result = { .strength = gw_settings_strength (config), .drawing = &drawing, .samples = &samples };
   GwLayout layout = chosen_layout (config);
+  const GwMap map = layout.quantity == GW_QUANTITY_NONE ? GW_MAP_NONE : GW_MAP_COLOUR;
   GeglRectangle region;
   GwPhotoNoise noise;
   gboolean success;
@@ -372,6 +425,12 @@ denoise (GimpImage *image, GimpDrawable *drawable, GimpProcedureConfig *config, 
   g_object_get (config, "model", &model_name, NULL);
   if (layout.replace && layout.mask)
     return refuse (error, _ ("Only a new layer can get a mask; choose a new layer as output, or no mask."));
+  if (drawing.summarise && drawing.n < 2)
+    return refuse (error, _ ("The mean of samples takes two or more of them; set their number."));
+  if (drawing.n > 0 && drawing.sampling.corrections > 0 && !drawing.sampling.ozaki
+      && drawing.sampling.step_size >= 2)
+    return refuse (error,
+                   _ ("Langevin's walk diverges with steps of 2 and more; choose smaller ones, or Ozaki's."));
   if (layout.replace && !check_replaceable (drawable, error))
     return FALSE;
   if (!gimp_drawable_mask_intersect (drawable, &region.x, &region.y, &region.width, &region.height))
@@ -385,15 +444,24 @@ denoise (GimpImage *image, GimpDrawable *drawable, GimpProcedureConfig *config, 
     return FALSE;
   gw_photo_noise_assume (&noise, &told);
   if (!gw_photo_noise_check (photo, model, &run, &noise, error)
-      || !gw_photo_denoise (photo, &region, model, &noise.assumed,
-                            layout.quantity != GW_QUANTITY_NONE ? GW_MAP_COLOUR : GW_MAP_NONE,
-                            layout.mask || !gw_strength_is_full (&result.strength), &run, &denoised, error))
+      || !gw_photo_denoise (photo, &region, model, &noise.assumed, map,
+                            layout.mask || drawing.summarise || !gw_strength_is_full (&result.strength), &run,
+                            &denoised, error))
     return FALSE;
+  if (drawing.n > 0)
+    {
+      gimp_progress_init (_ ("Drawing samples"));
+      if (!gw_photo_sample (photo, &region, model, &noise.assumed, &drawing.sampling, drawing.n, map, &run,
+                            &samples, error))
+        return FALSE;
+    }
+  if (drawing.summarise)
+    take_summary (&denoised, &samples);
 
   result.noise = &noise;
   result.model = gw_model_get_card (model);
-  success = add_layers (image, GIMP_LAYER (drawable), photo, &region, &denoised, &result, &layout,
-                        denoised_layer, uncertainty, error);
+  success
+      = add_layers (image, GIMP_LAYER (drawable), photo, &region, &denoised, &result, &layout, layers, error);
   gimp_progress_end ();
 
   return success;
@@ -455,7 +523,7 @@ static GimpValueArray *
 run_denoise (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image, GimpDrawable **drawables,
              GimpProcedureConfig *config, gpointer run_data)
 {
-  GimpLayer *denoised = NULL, *uncertainty = NULL;
+  g_auto (GwNewLayers) layers = { 0 };
   GimpValueArray *values;
   GError *error = NULL;
 
@@ -476,15 +544,16 @@ run_denoise (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image, G
         return gimp_procedure_new_return_values (procedure, GIMP_PDB_CANCEL, NULL);
     }
 
-  if (!denoise (image, drawables[0], config, &denoised, &uncertainty, &error))
+  if (!denoise (image, drawables[0], config, &layers, &error))
     return gimp_procedure_new_return_values (procedure, GIMP_PDB_EXECUTION_ERROR, error);
 
   if (run_mode != GIMP_RUN_NONINTERACTIVE)
     gimp_displays_flush ();
 
   values = gimp_procedure_new_return_values (procedure, GIMP_PDB_SUCCESS, NULL);
-  GIMP_VALUES_SET_LAYER (values, 1, denoised);
-  GIMP_VALUES_SET_LAYER (values, 2, uncertainty);
+  GIMP_VALUES_SET_LAYER (values, 1, layers.denoised);
+  GIMP_VALUES_SET_LAYER (values, 2, layers.uncertainty);
+  GIMP_VALUES_SET_CORE_OBJECT_ARRAY (values, 3, (GObject **) layers.samples);
 
   return values;
 }

@@ -40,6 +40,13 @@ attach_parasite (GimpLayer *layer, const GwResult *result, const char *quantity,
   add_number (builder, "white", white);
   add_text (builder, "colours", gw_colours_name (colours));
   gw_photo_noise_add_json (result->noise, builder);
+  if (result->drawing->n > 0)
+    {
+      add_number (builder, "samples", result->drawing->n);
+      add_number (builder, "seed", result->drawing->sampling.seed);
+      add_number (builder, "passes", gw_sampling_passes (&result->drawing->sampling));
+      add_text (builder, "denoised_from", result->drawing->summarise ? "samples" : "network");
+    }
   add_number (builder, "luminance_strength", result->strength.luminance);
   add_number (builder, "colour_strength", result->strength.colour);
   add_number (builder, "keep_grain", result->strength.keep_grain);
@@ -86,6 +93,22 @@ denoised_layer (GimpImage *image, GimpLayer *source, const GwResult *result, int
 
   gegl_buffer_copy (result->denoised, NULL, GEGL_ABYSS_NONE, buffer, NULL);
   attach_parasite (layer, result, "posterior mean", "white = 1", 1, GW_COLOURS_GREY);
+
+  return layer;
+}
+
+/* @number: from 0 on */
+static GimpLayer *
+sample_layer (GimpImage *image, GimpLayer *source, const GwResult *result, int number, int x, int y)
+{
+  g_autofree char *item = gimp_item_get_name (GIMP_ITEM (source));
+  g_autofree char *name = g_strdup_printf (_ ("%s, sample %d"), item, number + 1);
+  GeglBuffer *sample = result->samples->samples[number];
+  GimpLayer *layer = new_layer (image, name, sample, x, y, gimp_drawable_has_alpha (GIMP_DRAWABLE (source)));
+  g_autoptr (GeglBuffer) buffer = gimp_drawable_get_buffer (GIMP_DRAWABLE (layer));
+
+  gegl_buffer_copy (sample, NULL, GEGL_ABYSS_NONE, buffer, NULL);
+  attach_parasite (layer, result, "posterior sample", "white = 1", 1, GW_COLOURS_GREY);
 
   return layer;
 }
@@ -175,60 +198,98 @@ replace_pixels (GimpLayer *layer, const GwResult *result)
          && gimp_drawable_update (drawable, result->x, result->y, width, height);
 }
 
-/* A group at that place, which new layers are then to go into. */
-static gboolean
-insert_group (GimpImage *image, GimpLayer *layer, GimpLayer **parent, int *position)
+/* A group at that place, which new layers are then to go into.  @name: with the layer's own for %s */
+static GimpLayer *
+insert_group (GimpImage *image, GimpLayer *layer, const char *name, GimpLayer *parent, int position)
 {
   g_autofree char *item = gimp_item_get_name (GIMP_ITEM (layer));
-  g_autofree char *name = g_strdup_printf (_ ("%s, with confidence"), item);
-  GimpLayer *group = GIMP_LAYER (gimp_group_layer_new (image, name));
+  g_auto (GStrv) parts = g_strsplit (name, "%s", 2); /* a format that is no literal could not be checked */
+  g_autofree char *whole = g_strjoinv (item, parts);
+  GimpLayer *group = GIMP_LAYER (gimp_group_layer_new (image, whole));
 
-  if (!gimp_image_insert_layer (image, group, *parent, *position))
+  return gimp_image_insert_layer (image, group, parent, position) ? group : NULL;
+}
+
+/* In a hidden group, since they would cover everything. */
+static gboolean
+insert_samples (GimpImage *image, GimpLayer *layer, GimpLayer **samples, GimpLayer *parent, int position)
+{
+  GimpLayer *group = insert_group (image, layer, _ ("%s, samples"), parent, position);
+
+  if (!group)
     return FALSE;
-  *parent = group;
-  *position = 0;
+  gimp_item_set_visible (GIMP_ITEM (group), FALSE);
+  for (int i = 0; samples[i]; i++)
+    if (!insert (image, samples[i], group, i, NULL))
+      return FALSE;
 
   return TRUE;
 }
 
+static gboolean
+insert_all (GimpImage *image, GimpLayer *layer, const GwResult *result, const GwLayout *layout,
+            const GwNewLayers *layers, GimpLayer *scale)
+{
+  GimpLayer *parent = GIMP_LAYER (gimp_item_get_parent (GIMP_ITEM (layer)));
+  int position = gimp_image_get_item_position (image, GIMP_ITEM (layer));
+
+  if (layout->replace && !replace_pixels (layer, result))
+    return FALSE;
+  if (layout->group && (!layout->replace || layers->uncertainty || layers->samples[0]))
+    {
+      if (!(parent = insert_group (image, layer, _ ("%s, with confidence"), parent, position)))
+        return FALSE;
+      position = 0;
+    }
+  if (!layout->replace
+      && !insert (image, layers->denoised, parent, position, layout->mask ? result->unsure : NULL))
+    return FALSE;
+  if (layers->samples[0] && !insert_samples (image, layer, layers->samples, parent, position))
+    return FALSE;
+  if (layers->uncertainty)
+    {
+      gimp_item_set_visible (GIMP_ITEM (layers->uncertainty), layout->visible);
+      if (!insert (image, layers->uncertainty, parent, position, NULL))
+        return FALSE;
+    }
+  if (scale)
+    {
+      gimp_item_set_visible (GIMP_ITEM (scale), layout->visible);
+      if (!gimp_image_insert_layer (image, scale, parent, position))
+        return FALSE;
+    }
+  /* The next stroke is not meant for the uncertainty. */
+  return gimp_image_set_selected_layers (image, (const GimpLayer *[]) { layers->denoised, NULL });
+}
+
+void
+gw_new_layers_clear (GwNewLayers *layers)
+{
+  g_clear_pointer (&layers->samples, g_free);
+}
+
 gboolean
 gw_layers_add (GimpImage *image, GimpLayer *layer, const GwResult *result, const GwLayout *layout,
-               GimpLayer **denoised, GimpLayer **uncertainty, GError **error)
+               GwNewLayers *layers, GError **error)
 {
   const gboolean show = layout->quantity != GW_QUANTITY_NONE;
-  GimpLayer *parent = GIMP_LAYER (gimp_item_get_parent (GIMP_ITEM (layer)));
   GimpLayer *scale = NULL;
-  int x, y, position;
-  gboolean success = TRUE;
+  gboolean success;
+  int x, y;
 
   gimp_drawable_get_offsets (GIMP_DRAWABLE (layer), &x, &y);
   x += result->x;
   y += result->y;
-  position = gimp_image_get_item_position (image, GIMP_ITEM (layer));
-  *denoised = layout->replace ? layer : denoised_layer (image, layer, result, x, y);
-  *uncertainty = show ? uncertainty_layer (image, result, layout, x, y) : NULL;
+  layers->denoised = layout->replace ? layer : denoised_layer (image, layer, result, x, y);
+  layers->uncertainty = show ? uncertainty_layer (image, result, layout, x, y) : NULL;
+  layers->samples = g_new0 (GimpLayer *, result->samples->n + 1);
+  for (int i = 0; i < result->samples->n; i++)
+    layers->samples[i] = sample_layer (image, layer, result, i, x, y);
   if (show && layout->scale_bar)
     scale = scale_layer (image, result, layout, x, y);
 
   gimp_image_undo_group_start (image);
-  if (layout->replace)
-    success = replace_pixels (layer, result);
-  if (success && layout->group && (show || !layout->replace))
-    success = insert_group (image, layer, &parent, &position);
-  if (success && !layout->replace)
-    success = insert (image, *denoised, parent, position, layout->mask ? result->unsure : NULL);
-  if (success && *uncertainty)
-    {
-      gimp_item_set_visible (GIMP_ITEM (*uncertainty), layout->visible);
-      success = insert (image, *uncertainty, parent, position, NULL);
-    }
-  if (success && scale)
-    {
-      gimp_item_set_visible (GIMP_ITEM (scale), layout->visible);
-      success = gimp_image_insert_layer (image, scale, parent, position);
-    }
-  if (success) /* the next stroke is not meant for the uncertainty */
-    success = gimp_image_set_selected_layers (image, (const GimpLayer *[]) { *denoised, NULL });
+  success = insert_all (image, layer, result, layout, layers, scale);
   gimp_image_undo_group_end (image);
 
   if (!success)

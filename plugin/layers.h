@@ -6,9 +6,7 @@
 
 #include <libgimp/gimp.h>
 
-#include "photo-noise.h"
-#include "strength.h"
-#include "uncertainty.h"
+#include "settings.h"
 
 G_BEGIN_DECLS
 
@@ -33,6 +31,8 @@ typedef struct
   GeglBuffer *denoised;
   GeglBuffer *map;    /* of the quantity to be shown; NULL if none is */
   GeglBuffer *unsure; /* sd over noise level, for a mask; may be NULL */
+  const GwDrawing *drawing;
+  const GwSamples *samples; /* as many as were drawn, or none */
   GwStrength strength;
   const GwPhotoNoise *noise;
   const GwModelCard *model;
@@ -40,14 +40,25 @@ typedef struct
   int x, y;                       /* of the denoised region in the drawable */
 } GwResult;
 
+/* The layers that were made; they belong to the image.  Without uncertainty that is %NULL. */
+typedef struct
+{
+  GimpLayer *denoised, *uncertainty;
+  GimpLayer **samples; /* ends with %NULL */
+} GwNewLayers;
+
+void gw_new_layers_clear (GwNewLayers *layers);
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (GwNewLayers, gw_new_layers_clear)
+
 /**
  * gw_layers_add:
- * @denoised, @uncertainty: (out) (transfer none): the layers; @uncertainty may be %NULL
+ * @layers: (out): to be cleared with gw_new_layers_clear()
  *
  * Changes the image, in one undo group; all computing must be over, since from here on cancelling leaves traces.  The
  * uncertainty layer comes on top.  A selection becomes the mask of new layers.
  */
 gboolean gw_layers_add (GimpImage *image, GimpLayer *layer, const GwResult *result, const GwLayout *layout,
-                        GimpLayer **denoised, GimpLayer **uncertainty, GError **error);
+                        GwNewLayers *layers, GError **error);
 
 G_END_DECLS

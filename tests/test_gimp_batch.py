@@ -129,7 +129,17 @@ def call(name, image, *drawables, **arguments):
 def denoise(image, *drawables, **arguments):
     """The layers with the denoised photo and the uncertainty, of white noise unless told otherwise."""
     return call('denoise', image, *drawables,
-                **{'noise_level': NOISE, 'brightness': 'uniform', 'grain_size': 0.0} | arguments)
+                **{'noise_level': NOISE, 'brightness': 'uniform', 'grain_size': 0.0} | arguments)[:2]
+
+
+def denoise_and_sample(image, layer, **arguments):
+    """The same, and the samples, of which Python gets no list."""
+    layers = denoise(image, layer, **arguments)
+    pending = image.get_layers()
+    for each in pending:
+        if each.is_group():
+            pending += each.get_children()
+    return *layers, [each for each in pending if ', sample ' in each.get_name()]
 
 
 def denoise_pixels(pixels):
@@ -403,6 +413,54 @@ class Layers(GimpTest):
         image.insert_layer(below, inner, 1)
         denoised, uncertainty = denoise(image, below)
         self.assertEqual(inner.get_children(), [layer, uncertainty, denoised, below])
+
+
+class Samples(GimpTest):
+    def test_layers(self):
+        """In a hidden group, and as the command line's."""
+        image, layer = new_image(make_photo())
+        denoised, uncertainty, samples = denoise_and_sample(image, layer, samples=2, steps=4, seed=5, model='fast')
+        group = samples[0].get_parent()
+        self.assertEqual(image.get_layers(), [uncertainty, group, denoised, layer])
+        self.assertEqual(group.get_children(), samples)
+        self.assertEqual((group.get_name(), group.get_visible()), ('Photo, samples', False))
+        self.assertEqual([each.get_name() for each in samples], ['Photo, sample 1', 'Photo, sample 2'])
+        self.assertEqual([report(samples[1])[name] for name in ('quantity', 'samples', 'seed')], ['posterior sample', 2, 5])
+        self.assertIn(report(samples[1])['passes'], (3, 4))
+
+        save(image, self.folder / 'photo.tif')
+        tifffile.imwrite(self.folder / 'photo.tif', get_pixels(layer))
+        subprocess.run([os.environ['GRAINWISE'], 'denoise', self.folder / 'photo.tif', self.folder / 'out.tif',
+                        f'--noise={NOISE}', '--samples=2', '--steps=4', '--seed=5', '--model=fast',
+                        f'--sample-prefix={self.folder}/sample'], check=True, capture_output=True)
+        for number, sample in enumerate(samples, 1):
+            self.assert_near(get_pixels(sample), tifffile.imread(self.folder / f'sample-{number}.tif'), 0.02)
+
+    def test_mean(self):
+        image, layer = new_image(make_photo())
+        denoised, uncertainty, samples = denoise_and_sample(image, layer, samples=3, steps=4, model='fast', source='samples')
+        pixels = np.stack([get_pixels(each) for each in samples])
+        self.assert_near(get_pixels(denoised), pixels.mean(0), 0.01)
+        sd = pixels.var(0, ddof=1).mean(2) ** 0.5
+        np.testing.assert_allclose(get_pixels(uncertainty, grey=True).squeeze() * report(uncertainty)['white'], 255 * sd,
+                                   atol=0.01)
+        self.assertEqual(report(denoised)['denoised_from'], 'samples')
+
+    def test_selection(self):
+        image, layer = new_image(make_photo())
+        image.select_rectangle(REPLACE, 10, 20, 30, 15)
+        *_, samples = denoise_and_sample(image, layer, samples=1, steps=2, model='fast', group=True)
+        self.assertEqual((samples[0].get_width(), samples[0].get_height()), (30, 15))
+        self.assertEqual(samples[0].get_offsets()[1:], (10, 20))
+        self.assertEqual(samples[0].get_parent().get_parent().get_name(), 'Photo, with confidence')
+
+    def test_refusals(self):
+        image, layer = new_image(make_photo())
+        for message, arguments in (('takes two or more', {'samples': 1, 'source': 'samples'}),
+                                   ('diverges', {'samples': 1, 'sampler': 'langevin', 'step_size': 2.5})):
+            with self.assertRaisesRegex(Refused, message):
+                denoise(image, layer, **arguments)
+        self.assertEqual(image.get_layers(), [layer])
 
 
 # ---- Selections and replacing ---------------------------------------------------------------------------------

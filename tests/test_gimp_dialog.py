@@ -291,6 +291,9 @@ class DialogTest(unittest.TestCase):
         value('Scale ends at', 50)
         self.wait_for_status('^Uncertainty over contrast, white = 50 %')
         changed(seen)
+        value('Number of samples', 1)
+        value('Steps', 2)
+        self.wait_for_status('^These samples will take about')
         switch('New layers in a group')
         switch('Layer with the scale bar')
         switch('Show the uncertainty layer')
@@ -303,6 +306,7 @@ class DialogTest(unittest.TestCase):
         report = result['report']
         self.assertEqual((report['luminance_strength'], report['colour_strength'], report['keep_grain']), (0.4, 0.3, 0.6))
         self.assertAlmostEqual(report['grain_size'], 1.5, delta=0.01)
+        self.assertEqual(report['samples'], 1)
         self.assertEqual((result['layers'], result['white']), (2, 0.5))  # the photo and the group
 
     def test_8_reset(self):

@@ -46,8 +46,12 @@ gw_control_slider (GObject *config, const char *name, GtkAdjustment *adjustment,
 static GtkAdjustment *
 bound_adjustment (GObject *config, const char *name)
 {
-  const GParamSpecDouble *spec = G_PARAM_SPEC_DOUBLE (argument (config, name));
-  GtkAdjustment *adjustment = gtk_adjustment_new (spec->minimum, spec->minimum, spec->maximum, 1, 10, 0);
+  GParamSpec *spec = argument (config, name);
+  GtkAdjustment *adjustment = G_IS_PARAM_SPEC_INT (spec)
+                                  ? gtk_adjustment_new (0, G_PARAM_SPEC_INT (spec)->minimum,
+                                                        G_PARAM_SPEC_INT (spec)->maximum, 1, 10, 0)
+                                  : gtk_adjustment_new (0, G_PARAM_SPEC_DOUBLE (spec)->minimum,
+                                                        G_PARAM_SPEC_DOUBLE (spec)->maximum, 1, 10, 0);
 
   g_object_bind_property (config, name, adjustment, "value", G_BINDING_BIDIRECTIONAL | G_BINDING_SYNC_CREATE);
 
@@ -58,6 +62,13 @@ GtkWidget *
 gw_control_number (GObject *config, const char *name, GtkSizeGroup *labels)
 {
   return gw_control_slider (config, name, bound_adjustment (config, name), 0, labels);
+}
+
+GtkWidget *
+gw_control_spin (GObject *config, const char *name, GtkSizeGroup *labels)
+{
+  return new_row (argument (config, name), gtk_spin_button_new (bound_adjustment (config, name), 1, 0),
+                  labels);
 }
 
 static gboolean

@@ -16,7 +16,10 @@ GtkWidget *gw_control_slider (GObject *config, const char *name, GtkAdjustment *
 /* The same, bound to the number that the argument is, over all its range. */
 GtkWidget *gw_control_number (GObject *config, const char *name, GtkSizeGroup *labels);
 
-/* A number of any size, the least of which means that it is chosen automatically. */
+/* A label and a number of any size. */
+GtkWidget *gw_control_spin (GObject *config, const char *name, GtkSizeGroup *labels);
+
+/* The same, for a fraction, the least of which means that it is chosen automatically. */
 GtkWidget *gw_control_automatic (GObject *config, const char *name, GtkSizeGroup *labels);
 
 GtkWidget *gw_control_switch (GObject *config, const char *name);

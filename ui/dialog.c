@@ -28,6 +28,9 @@ typedef struct
   GwNoiseControls *controls;
   GtkWidget *status; /* below the preview */
   GtkWidget *mask, *show_uncertainty, *scale_bar;
+  GtkWidget *duration; /* of drawing samples */
+  double pixels;       /* to be denoised */
+  double pace;         /* seconds that the network takes for a pixel; 0: not known yet */
 
   GwDenoised shown; /* what the preview shows, of this region; there may be nothing yet */
   GeglRectangle region;
@@ -160,6 +163,7 @@ typedef struct
   GwNoiseTold told;
   GwPhotoNoise noise;
   GwDenoised result;
+  double pace; /* seconds a pixel */
 } Request;
 
 static void
@@ -281,12 +285,33 @@ compute (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
 {
   const GwRun run = { .threads = gimp_get_num_processors (), .cancellable = cancellable };
   Request *request = data;
+  const GeglRectangle extent = gw_photo_extent (request->photo, &request->region, request->model);
+  const gint64 start = g_get_monotonic_time ();
   GError *error = NULL;
+  gboolean success;
 
-  end_task (task,
-            gw_photo_denoise (request->photo, &request->region, request->model, &request->noise.assumed,
-                              GW_MAP_COLOUR, TRUE, &run, &request->result, &error),
-            &error);
+  success = gw_photo_denoise (request->photo, &request->region, request->model, &request->noise.assumed,
+                              GW_MAP_COLOUR, TRUE, &run, &request->result, &error);
+  request->pace = 1e-6 * (g_get_monotonic_time () - start) / ((double) extent.width * extent.height);
+  end_task (task, success, &error);
+}
+
+/* How long the samples will take, as soon as that can be told. */
+static void
+say_duration (Dialog *dialog)
+{
+  const GwDrawing drawing = gw_settings_drawing (dialog->config);
+  const double seconds = drawing.n * gw_sampling_passes (&drawing.sampling) * dialog->pixels * dialog->pace;
+  g_autofree char *text = NULL;
+
+  if (drawing.n == 0)
+    text = g_strdup (
+        _ ("Samples are other photos that this noise could have hidden: what all of them show is there, what "
+           "only some show is guessed."));
+  else if (dialog->pace > 0)
+    text = seconds < 90 ? g_strdup_printf (_ ("These samples will take about %.0f s."), MAX (seconds, 1))
+                        : g_strdup_printf (_ ("These samples will take about %.0f min."), seconds / 60);
+  gtk_label_set_text (GTK_LABEL (dialog->duration), text ? text : "");
 }
 
 static void computed (GObject *source, GAsyncResult *async, gpointer data);
@@ -315,6 +340,11 @@ computed (GObject *source, GAsyncResult *async, gpointer data)
   dialog->region = request->region;
   dialog->fresh = !request->first_look;
   show (dialog);
+  if (dialog->fresh)
+    {
+      dialog->pace = request->pace;
+      say_duration (dialog);
+    }
 
   model = chosen_model (dialog, NULL);
   if (request->first_look)
@@ -389,6 +419,8 @@ config_changed (GObject *config, GParamSpec *pspec, Dialog *dialog)
     "luminance-strength", "colour-strength", "keep-grain", "uncertainty", "colours", "scale-end", NULL
   };
 
+  static const char *const drawn[] = { "samples", "sampler", "steps", NULL };
+
   if (g_str_equal (pspec->name, "view"))
     {
       gw_preview_set_view (dialog->preview, chosen_view (dialog));
@@ -398,6 +430,8 @@ config_changed (GObject *config, GParamSpec *pspec, Dialog *dialog)
     update (dialog);
   else if (g_strv_contains (shown, pspec->name))
     show (dialog);
+  else if (g_strv_contains (drawn, pspec->name))
+    say_duration (dialog);
   if (g_str_equal (pspec->name, "uncertainty") || g_str_equal (pspec->name, "output"))
     set_sensitivity (dialog);
 }
@@ -511,7 +545,7 @@ add_tab (GtkNotebook *notebook, const char *title)
   return GTK_BOX (page);
 }
 
-static void
+static GtkWidget *
 add_text (GtkBox *box, const char *text)
 {
   GtkWidget *label = gtk_label_new (text);
@@ -520,6 +554,8 @@ add_text (GtkBox *box, const char *text)
   gtk_label_set_max_width_chars (GTK_LABEL (label), TEXT_WIDTH);
   gtk_label_set_xalign (GTK_LABEL (label), 0);
   gtk_box_pack_start (box, label, FALSE, FALSE, 0);
+
+  return label;
 }
 
 static void
@@ -572,6 +608,24 @@ add_layers_tab (Dialog *dialog, GimpProcedureDialog *gimp_dialog, GtkNotebook *n
 }
 
 static void
+add_samples_tab (Dialog *dialog, GimpProcedureDialog *gimp_dialog, GtkNotebook *notebook)
+{
+  g_autoptr (GtkSizeGroup) labels = gtk_size_group_new (GTK_SIZE_GROUP_HORIZONTAL);
+  GObject *config = G_OBJECT (dialog->config);
+  GtkBox *tab = add_tab (notebook, _ ("Samples"));
+  GtkWidget *rows[] = {
+    gw_control_number (config, "samples", labels),      gw_control_number (config, "steps", labels),
+    gw_control_spin (config, "seed", labels),           gw_control_choice (gimp_dialog, "sampler", labels),
+    gw_control_automatic (config, "step-size", labels), gw_control_choice (gimp_dialog, "source", labels)
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
+    gtk_box_pack_start (tab, rows[i], FALSE, FALSE, 0);
+  dialog->duration = add_text (tab, "");
+  say_duration (dialog);
+}
+
+static void
 fill (Dialog *dialog, GimpProcedureDialog *gimp_dialog)
 {
   GtkBox *columns = GTK_BOX (gtk_box_new (GTK_ORIENTATION_HORIZONTAL, 18));
@@ -585,6 +639,7 @@ fill (Dialog *dialog, GimpProcedureDialog *gimp_dialog)
   add_noise_tab (dialog, gimp_dialog, notebook);
   add_strength_tab (dialog, notebook);
   add_layers_tab (dialog, gimp_dialog, notebook);
+  add_samples_tab (dialog, gimp_dialog, notebook);
   gtk_box_pack_start (pictures, gw_preview_get_map (dialog->preview), FALSE, FALSE, 0);
   gtk_box_pack_end (pictures, gw_noise_controls_get_plot (dialog->controls), FALSE, FALSE, 0);
   gtk_box_pack_start (right, GTK_WIDGET (pictures), FALSE, FALSE, 0);
@@ -610,6 +665,7 @@ new_preview (Dialog *dialog, GimpDrawable *drawable)
   int x = 0, y = 0, width = 0, height = 0;
 
   gimp_drawable_mask_intersect (drawable, &x, &y, &width, &height);
+  dialog->pixels = (double) width * height;
 
   return gw_preview_new (dialog->photo, x + width / 2.0, y + height / 2.0, update, view_chosen, dialog);
 }

@@ -37,3 +37,19 @@ gw_settings_uncertainty (GimpProcedureConfig *config, GwQuantity *quantity, GwCo
   if (*quantity == GW_QUANTITY_RELATIVE)
     *end /= 100; /* percent are nicer to set */
 }
+
+GwDrawing
+gw_settings_drawing (GimpProcedureConfig *config)
+{
+  GwDrawing drawing
+      = { .summarise = gimp_procedure_config_get_choice_id (config, "source") == GW_SOURCE_SAMPLES };
+  double step_size;
+  int steps, seed;
+
+  g_object_get (config, "samples", &drawing.n, "steps", &steps, "seed", &seed, "step-size", &step_size, NULL);
+  drawing.sampling = gw_sampling (gimp_procedure_config_get_choice_id (config, "sampler"), steps, seed);
+  if (step_size > 0)
+    drawing.sampling.step_size = step_size;
+
+  return drawing;
+}

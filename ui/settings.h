@@ -26,8 +26,24 @@ enum
   GW_OUTPUT_REPLACE
 };
 
+/* And of "source". */
+enum
+{
+  GW_SOURCE_NETWORK,
+  GW_SOURCE_SAMPLES
+};
+
+/* How many samples are to be drawn, and how. */
+typedef struct
+{
+  int n;
+  GwSampling sampling;
+  gboolean summarise; /* the denoised photo and its uncertainty are to be their mean and standard deviation */
+} GwDrawing;
+
 GwNoiseTold gw_settings_noise (GimpProcedureConfig *config);
 GwStrength gw_settings_strength (GimpProcedureConfig *config);
+GwDrawing gw_settings_drawing (GimpProcedureConfig *config);
 
 /* @end: (out): of the scale, in the quantity's unit; 0: to be chosen */
 void
