@@ -583,10 +583,10 @@ typedef struct
   GwPass *pass;
   const GwLayer *layer;
   int number;
-  int first, rows; /* rows to be computed */
-  int left,
-      right; /* pixels of a row to be shared out: an up-sampling layer's of its source, each becomes two */
-  int stretches; /* that they are shared out in */
+  int first, rows; /* to be computed */
+  /* Pixels of a row to be shared out in stretches, where there are no tiles; an up-sampling layer's of its source, each
+   * becomes two. */
+  int left, right, stretches;
 } Step;
 
 static const float *

@@ -3,6 +3,7 @@
  *     benchmark-engine peak THREADS                    fused multiply-adds that the processor can do, GFLOP/s
  *     benchmark-engine load MODEL                      seconds to load the model
  *     benchmark-engine network MODEL WIDTH HEIGHT THREADS
+ *     benchmark-engine preview MODEL SIDE THREADS      a window of SIDE x SIDE in a larger photo
  *     benchmark-engine sample MODEL WIDTH HEIGHT THREADS   one sample of 16 steps
  *     benchmark-engine layer IN OUT WIDTH THREADS     one 3x3 convolution, seconds for a pixel
  *
@@ -109,15 +110,17 @@ discard_rows (const GwPosterior *rows, gpointer data, GError **error)
   return TRUE;
 }
 
+/* @margin: of the photo around the part that is wanted, in radii of the model. */
 static int
-run_network (char **arguments)
+run_network (const char *path, int width, int height, int threads, int margin)
 {
-  GwPhoto photo
-      = { .width = atoi (arguments[1]), .height = atoi (arguments[2]), .channels = 3, .read = read_rows };
   const GwNoise noise = gw_noise_white (15 / 255.);
-  const GwRun run = { .threads = atoi (arguments[3]) };
   g_autoptr (GError) error = NULL;
-  g_autoptr (GwModel) model = gw_model_load (arguments[0], &error);
+  g_autoptr (GwModel) model = gw_model_load (path, &error);
+  const int around = model ? margin * gw_model_get_card (model)->radius : 0;
+  GwPhoto photo
+      = { .width = width + 2 * around, .height = height + 2 * around, .channels = 3, .read = read_rows };
+  const GwRun run = { .threads = threads, .window = { around, around, width, height } };
   gint64 start;
   double time;
 
@@ -232,7 +235,9 @@ main (int argc, char **argv)
   else if (argc == 3 && g_str_equal (argv[1], "load"))
     return load_model (argv[2]);
   else if (argc == 6 && g_str_equal (argv[1], "network"))
-    return run_network (argv + 2);
+    return run_network (argv[2], atoi (argv[3]), atoi (argv[4]), atoi (argv[5]), 0);
+  else if (argc == 5 && g_str_equal (argv[1], "preview"))
+    return run_network (argv[2], atoi (argv[3]), atoi (argv[3]), atoi (argv[4]), 1);
   else if (argc == 6 && g_str_equal (argv[1], "sample"))
     return draw_sample (argv + 2);
   else if (argc == 6 && g_str_equal (argv[1], "layer"))

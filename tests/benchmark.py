@@ -159,7 +159,8 @@ def main():
 
     for name in MODELS:
         load = min(engine(program, 'load', os.path.join(weights, f'{name}.safetensors'))['seconds'] for _ in range(rounds))
-        print(f'\nLoading {name}: {load:.3f} s')
+        preview = min(engine(program, 'preview', os.path.join(weights, f'{name}.safetensors'), 512, 2)['seconds'] for _ in range(rounds))
+        print(f'\nLoading {name}: {load:.3f} s; a preview of 512x512 pixels, 2 threads: {preview:.2f} s')
 
     width, height = sides(6)
     filters = gegl(width, height)

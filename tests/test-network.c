@@ -132,7 +132,7 @@ main (int argc, char **argv)
   for (int k = 0; k < n; k++)
     for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
       {
-        static const char *names[] = { "input", "conv3", "down2", "up2", "asinh" };
+        static const char *names[] = { "input", "conv3", "down2", "up2", "scale", "asinh" };
         Job *job = g_new (Job, 1);
         g_autofree char *path = g_strdup_printf (
             "/network/%s/%s%s%s%s", kernels[k]->name, names[cases[i].kind], cases[i].relu ? "+relu" : "",

@@ -537,7 +537,7 @@ add_preview (Dialog *dialog, GtkBox *box)
 static GtkBox *
 add_tab (GtkNotebook *notebook, const char *title)
 {
-  GtkWidget *page = gtk_box_new (GTK_ORIENTATION_VERTICAL, 6);
+  GtkWidget *page = gtk_box_new (GTK_ORIENTATION_VERTICAL, 3);
 
   gtk_container_set_border_width (GTK_CONTAINER (page), 9);
   gtk_notebook_append_page (notebook, page, gtk_label_new (title));
@@ -630,7 +630,7 @@ fill (Dialog *dialog, GimpProcedureDialog *gimp_dialog)
 {
   GtkBox *columns = GTK_BOX (gtk_box_new (GTK_ORIENTATION_HORIZONTAL, 18));
   GtkBox *left = GTK_BOX (gtk_box_new (GTK_ORIENTATION_VERTICAL, 6));
-  GtkBox *right = GTK_BOX (gtk_box_new (GTK_ORIENTATION_VERTICAL, 12));
+  GtkBox *right = GTK_BOX (gtk_box_new (GTK_ORIENTATION_VERTICAL, 9));
   GtkBox *pictures = GTK_BOX (gtk_box_new (GTK_ORIENTATION_HORIZONTAL, 12));
   GtkNotebook *notebook = GTK_NOTEBOOK (gtk_notebook_new ());
   g_autoptr (GtkSizeGroup) labels = gtk_size_group_new (GTK_SIZE_GROUP_HORIZONTAL);

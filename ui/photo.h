@@ -44,7 +44,7 @@ gboolean gw_photo_self_check (GeglBuffer *photo, const GwModel *model, const GwN
 
 /**
  * gw_photo_denoise:
- * @region: (nullable): a part of the buffer; its result is that part of the whole photo's result
+ * @region: (nullable): a part of the buffer; its result is that part of the whole photo's result, but for rounding
  * @unrounded: give @denoised as float, whatever the photo's format, and @unsure: what gw_strength_blend() needs
  * @result: (out): to be cleared with gw_denoised_clear()
  *
