@@ -15,8 +15,7 @@
 #include "noise.h"
 #include "random.h"
 
-#define STRIDE 8          /* streams of random numbers for each step */
-#define LARGEST_GROWTH 1. /* of the exponent of Ozaki's step, where the density is not concave */
+#define STRIDE 8 /* streams of random numbers for each step */
 
 typedef struct
 {
@@ -181,7 +180,8 @@ ozaki (const float *covariance, const float *level, int channels, double size, d
 
   for (int i = 0; i < channels; i++)
     {
-      const double a = MIN (size * (share * values[i] - 1), LARGEST_GROWTH);
+      const double a
+          = MIN (size * (share * values[i] - 1), 0); /* between modes as Langevin: it would run away */
       float along_drift = 0, along_normal = 0;
 
       for (int c = 0; c < channels; c++)

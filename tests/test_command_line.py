@@ -480,7 +480,10 @@ class Samples(Case):
                                *arguments)
         self.assertEqual(figures['samples'], 2)
         self.assertGreater(figures['sample_seconds'], 0)
-        return [load(f's-{k}.tif') for k in (1, 2)]
+        samples = [load(f's-{k}.tif') for k in (1, 2)]
+        sd = 255 * np.sqrt(np.var(samples, 0, ddof=1, dtype='f8').mean())
+        self.assertAlmostEqual(figures['sample_sd_levels'], sd, places=3)
+        return samples
 
     def test_samples(self):
         """A sample is another photo that the noise could have hidden: twice as far from the truth as the mean."""

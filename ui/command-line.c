@@ -164,10 +164,16 @@ sample_path (const DenoiseOptions *options, int number)
   return g_strdup_printf ("%s-%d.tif", options->sample_prefix, number + 1);
 }
 
-/* Draws and writes the samples.  @seconds: (out): that drawing took */
+typedef struct
+{
+  double seconds; /* that drawing took */
+  double sd;      /* of the samples, root mean square */
+} SampleFigures;
+
+/* Draws and writes the samples. */
 static gboolean
 save_samples (const DenoiseOptions *options, GeglBuffer *photo, GObject *metadata, const GwModel *model,
-              const GwNoise *noise, GwRun *run, double *seconds, GError **error)
+              const GwNoise *noise, GwRun *run, SampleFigures *figures, GError **error)
 {
   const GwSampling sampling = gw_sampling (options->sampler, options->steps, options->seed);
   g_autoptr (GTimer) timer = g_timer_new ();
@@ -179,7 +185,8 @@ save_samples (const DenoiseOptions *options, GeglBuffer *photo, GObject *metadat
   if (!gw_photo_sample (photo, NULL, model, noise, &sampling, options->samples, GW_MAP_NONE, run, &samples,
                         error))
     return FALSE;
-  *seconds = g_timer_elapsed (timer, NULL);
+  figures->seconds = g_timer_elapsed (timer, NULL);
+  figures->sd = sqrt (samples.summary.mean_variance);
   for (int i = 0; i < samples.n; i++)
     {
       g_autofree char *path = sample_path (options, i);
@@ -192,7 +199,7 @@ save_samples (const DenoiseOptions *options, GeglBuffer *photo, GObject *metadat
 
 static void
 report (const DenoiseOptions *options, GeglBuffer *photo, const GwPhotoNoise *noise, const GwModel *model,
-        const GwDenoised *result, double seconds, double sample_seconds)
+        const GwDenoised *result, double seconds, const SampleFigures *samples)
 {
   const int width = gegl_buffer_get_width (photo), height = gegl_buffer_get_height (photo);
   const double megapixels = 1e-6 * width * height;
@@ -216,7 +223,9 @@ report (const DenoiseOptions *options, GeglBuffer *photo, const GwPhotoNoise *no
       if (options->samples > 0)
         {
           add_int (builder, "samples", options->samples);
-          add_double (builder, "sample_seconds", sample_seconds);
+          add_double (builder, "sample_seconds", samples->seconds);
+          if (options->samples > 1)
+            add_double (builder, "sample_sd_levels", 255 * samples->sd);
         }
       json_builder_end_object (builder);
       print_json (builder);
@@ -233,7 +242,7 @@ report (const DenoiseOptions *options, GeglBuffer *photo, const GwPhotoNoise *no
       g_print (_ ("%d × %d pixels in %.2f s, %.2f megapixels per second\n"), width, height, seconds,
                megapixels / seconds);
       if (options->samples > 0)
-        g_print (_ ("Samples: %d in %.2f s\n"), options->samples, sample_seconds);
+        g_print (_ ("Samples: %d in %.2f s\n"), options->samples, samples->seconds);
     }
 }
 
@@ -253,7 +262,8 @@ denoise (const DenoiseOptions *options, GError **error)
   const gboolean told = options->noise_levels >= 0;
   const GwNoiseTold white = { options->noise_levels, TRUE, 0 }, nothing = { -1, FALSE, -1 };
   GwPhotoNoise noise;
-  double seconds, sample_seconds = 0;
+  SampleFigures samples = { 0 };
+  double seconds;
 
   if (!gw_photo_file_can_save (options->out, error)
       || (options->uncertainty && !gw_photo_file_can_save (options->uncertainty, error)))
@@ -283,12 +293,12 @@ denoise (const DenoiseOptions *options, GError **error)
   if (options->uncertainty && !save_uncertainty (options->uncertainty, result.sd, error))
     return FALSE;
   if (options->samples > 0
-      && !save_samples (options, photo, metadata, model, &noise.assumed, &run, &sample_seconds, error))
+      && !save_samples (options, photo, metadata, model, &noise.assumed, &run, &samples, error))
     return FALSE;
   if (!gw_photo_file_save (result.denoised, options->out, metadata, options->in, error))
     return FALSE;
 
-  report (options, photo, &noise, model, &result, seconds, sample_seconds);
+  report (options, photo, &noise, model, &result, seconds, &samples);
 
   return TRUE;
 }
