@@ -3,6 +3,8 @@
 
 #include <glib/gi18n-lib.h>
 
+#define TEXT_WIDTH 44 /* characters */
+
 static GParamSpec *
 argument (GObject *config, const char *name)
 {
@@ -131,4 +133,16 @@ gw_control_choice (GimpProcedureDialog *dialog, const char *name, GtkSizeGroup *
     atk_object_set_name (gtk_widget_get_accessible (control), gtk_label_get_text (GTK_LABEL (label)));
 
   return choice;
+}
+
+GtkWidget *
+gw_control_text (const char *text)
+{
+  GtkWidget *label = gtk_label_new (text);
+
+  gtk_label_set_line_wrap (GTK_LABEL (label), TRUE);
+  gtk_label_set_max_width_chars (GTK_LABEL (label), TEXT_WIDTH);
+  gtk_label_set_xalign (GTK_LABEL (label), 0);
+
+  return label;
 }

@@ -26,4 +26,7 @@ GtkWidget *gw_control_switch (GObject *config, const char *name);
 
 GtkWidget *gw_control_choice (GimpProcedureDialog *dialog, const char *name, GtkSizeGroup *labels);
 
+/* A sentence below them. */
+GtkWidget *gw_control_text (const char *text);
+
 G_END_DECLS

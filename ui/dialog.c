@@ -6,12 +6,11 @@
 
 #include "controls.h"
 #include "models.h"
-#include "noise-controls.h"
 #include "preview.h"
 #include "settings.h"
+#include "tabs.h"
 
 #define STATUS_WIDTH 60 /* characters */
-#define TEXT_WIDTH 44
 
 typedef struct
 {
@@ -25,12 +24,10 @@ typedef struct
   GwNoiseTold checked;
 
   GwPreview *preview;
-  GwNoiseControls *controls;
+  GwTabs *tabs;
   GtkWidget *status; /* below the preview */
-  GtkWidget *mask, *show_uncertainty, *scale_bar;
-  GtkWidget *duration; /* of drawing samples */
-  double pixels;       /* to be denoised */
-  double pace;         /* seconds that the network takes for a pixel; 0: not known yet */
+  double pixels;     /* to be denoised */
+  double pace;       /* seconds that the network takes for a pixel; 0: not known yet */
 
   GwDenoised shown; /* what the preview shows, of this region; there may be nothing yet */
   GeglRectangle region;
@@ -311,7 +308,7 @@ say_duration (Dialog *dialog)
   else if (dialog->pace > 0)
     text = seconds < 90 ? g_strdup_printf (_ ("These samples will take about %.0f s."), MAX (seconds, 1))
                         : g_strdup_printf (_ ("These samples will take about %.0f min."), seconds / 60);
-  gtk_label_set_text (GTK_LABEL (dialog->duration), text ? text : "");
+  gw_tabs_set_duration (dialog->tabs, text ? text : "");
 }
 
 static void computed (GObject *source, GAsyncResult *async, gpointer data);
@@ -395,22 +392,6 @@ update (gpointer data)
   start_computing (dialog, quick ? quick : model, quick && quick != model);
 }
 
-/* Only a new layer can get a mask, and only where there is a layer of the uncertainty there is something to show. */
-static void
-set_sensitivity (Dialog *dialog)
-{
-  const gboolean uncertainty
-      = gimp_procedure_config_get_choice_id (dialog->config, "uncertainty") != GW_QUANTITY_NONE;
-  const gboolean new_layer
-      = gimp_procedure_config_get_choice_id (dialog->config, "output") == GW_OUTPUT_NEW_LAYER;
-
-  gtk_widget_set_sensitive (dialog->show_uncertainty, uncertainty);
-  gtk_widget_set_sensitive (dialog->scale_bar, uncertainty);
-  gtk_widget_set_sensitive (dialog->mask, new_layer);
-  if (!new_layer)
-    g_object_set (dialog->config, "mask", FALSE, NULL);
-}
-
 static void
 config_changed (GObject *config, GParamSpec *pspec, Dialog *dialog)
 {
@@ -418,7 +399,6 @@ config_changed (GObject *config, GParamSpec *pspec, Dialog *dialog)
   static const char *const shown[] = {
     "luminance-strength", "colour-strength", "keep-grain", "uncertainty", "colours", "scale-end", NULL
   };
-
   static const char *const drawn[] = { "samples", "sampler", "steps", NULL };
 
   if (g_str_equal (pspec->name, "view"))
@@ -432,8 +412,6 @@ config_changed (GObject *config, GParamSpec *pspec, Dialog *dialog)
     show (dialog);
   else if (g_strv_contains (drawn, pspec->name))
     say_duration (dialog);
-  if (g_str_equal (pspec->name, "uncertainty") || g_str_equal (pspec->name, "output"))
-    set_sensitivity (dialog);
 }
 
 /* A key in the preview. */
@@ -468,7 +446,7 @@ measured (GObject *source, GAsyncResult *async, gpointer data)
     return;
   dialog->noise = request->noise;
   dialog->measured = TRUE;
-  gw_noise_controls_set_measured (dialog->controls, &dialog->noise);
+  gw_tabs_set_measured (dialog->tabs, &dialog->noise);
   update (dialog);
 }
 
@@ -480,31 +458,6 @@ start_measuring (Dialog *dialog)
 }
 
 /* ---- The dialog ------------------------------------------------------------------------------------------ */
-
-/* A choice only where there is one. */
-static void
-add_model_widget (Dialog *dialog, GtkBox *box, GtkSizeGroup *labels)
-{
-  g_auto (GStrv) names = gw_models_list ();
-  GtkWidget *row, *label, *combo;
-
-  if (g_strv_length (names) < 2)
-    return;
-
-  row = gtk_box_new (GTK_ORIENTATION_HORIZONTAL, 12);
-  label = gtk_label_new_with_mnemonic (_ ("Mo_del"));
-  gtk_label_set_xalign (GTK_LABEL (label), 0);
-  gtk_size_group_add_widget (labels, label);
-  combo = gtk_combo_box_text_new ();
-  for (char **name = names; *name; name++)
-    gtk_combo_box_text_append (GTK_COMBO_BOX_TEXT (combo), *name, *name);
-  gtk_label_set_mnemonic_widget (GTK_LABEL (label), combo);
-  gtk_box_pack_start (GTK_BOX (row), label, FALSE, FALSE, 0);
-  gtk_box_pack_start (GTK_BOX (row), combo, TRUE, TRUE, 0);
-  gtk_box_pack_start (box, row, FALSE, FALSE, 0);
-  g_object_bind_property (dialog->config, "model", combo, "active-id",
-                          G_BINDING_BIDIRECTIONAL | G_BINDING_SYNC_CREATE);
-}
 
 /* The line below the preview is of one size whatever it says, or the preview would have to give way. */
 static void
@@ -534,97 +487,6 @@ add_preview (Dialog *dialog, GtkBox *box)
   gtk_box_pack_start (box, dialog->status, FALSE, FALSE, 0);
 }
 
-static GtkBox *
-add_tab (GtkNotebook *notebook, const char *title)
-{
-  GtkWidget *page = gtk_box_new (GTK_ORIENTATION_VERTICAL, 3);
-
-  gtk_container_set_border_width (GTK_CONTAINER (page), 9);
-  gtk_notebook_append_page (notebook, page, gtk_label_new (title));
-
-  return GTK_BOX (page);
-}
-
-static GtkWidget *
-add_text (GtkBox *box, const char *text)
-{
-  GtkWidget *label = gtk_label_new (text);
-
-  gtk_label_set_line_wrap (GTK_LABEL (label), TRUE);
-  gtk_label_set_max_width_chars (GTK_LABEL (label), TEXT_WIDTH);
-  gtk_label_set_xalign (GTK_LABEL (label), 0);
-  gtk_box_pack_start (box, label, FALSE, FALSE, 0);
-
-  return label;
-}
-
-static void
-add_noise_tab (Dialog *dialog, GimpProcedureDialog *gimp_dialog, GtkNotebook *notebook)
-{
-  g_autoptr (GtkSizeGroup) labels = gtk_size_group_new (GTK_SIZE_GROUP_HORIZONTAL);
-  GtkBox *tab = add_tab (notebook, _ ("Noise"));
-
-  dialog->controls = gw_noise_controls_new (gimp_dialog, G_OBJECT (dialog->config), labels,
-                                            gw_photo_channels (dialog->photo));
-  gtk_box_pack_start (tab, gw_noise_controls_get_widget (dialog->controls), FALSE, FALSE, 0);
-  add_model_widget (dialog, tab, labels);
-}
-
-static void
-add_strength_tab (Dialog *dialog, GtkNotebook *notebook)
-{
-  static const char *names[] = { "luminance-strength", "colour-strength", "keep-grain" };
-  g_autoptr (GtkSizeGroup) labels = gtk_size_group_new (GTK_SIZE_GROUP_HORIZONTAL);
-  GtkBox *tab = add_tab (notebook, _ ("Strength"));
-
-  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
-    gtk_box_pack_start (tab, gw_control_number (G_OBJECT (dialog->config), names[i], labels), FALSE, FALSE,
-                        0);
-  add_text (tab, _ ("In percent. What is left of the noise makes the result less smooth and the expected "
-                    "error larger."));
-}
-
-static void
-add_layers_tab (Dialog *dialog, GimpProcedureDialog *gimp_dialog, GtkNotebook *notebook)
-{
-  g_autoptr (GtkSizeGroup) labels = gtk_size_group_new (GTK_SIZE_GROUP_HORIZONTAL);
-  GObject *config = G_OBJECT (dialog->config);
-  GtkBox *tab = add_tab (notebook, _ ("Layers"));
-  GtkWidget *rows[] = { gw_control_choice (gimp_dialog, "output", labels),
-                        gw_control_switch (config, "mask"),
-                        gw_control_switch (config, "group"),
-                        gw_control_choice (gimp_dialog, "uncertainty", labels),
-                        gw_control_choice (gimp_dialog, "colours", labels),
-                        gw_control_automatic (config, "scale-end", labels),
-                        gw_control_switch (config, "show-uncertainty"),
-                        gw_control_switch (config, "scale-bar") };
-
-  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
-    gtk_box_pack_start (tab, rows[i], FALSE, FALSE, 0);
-  dialog->mask = rows[1];
-  dialog->show_uncertainty = rows[6];
-  dialog->scale_bar = rows[7];
-  set_sensitivity (dialog);
-}
-
-static void
-add_samples_tab (Dialog *dialog, GimpProcedureDialog *gimp_dialog, GtkNotebook *notebook)
-{
-  g_autoptr (GtkSizeGroup) labels = gtk_size_group_new (GTK_SIZE_GROUP_HORIZONTAL);
-  GObject *config = G_OBJECT (dialog->config);
-  GtkBox *tab = add_tab (notebook, _ ("Samples"));
-  GtkWidget *rows[] = {
-    gw_control_number (config, "samples", labels),      gw_control_number (config, "steps", labels),
-    gw_control_spin (config, "seed", labels),           gw_control_choice (gimp_dialog, "sampler", labels),
-    gw_control_automatic (config, "step-size", labels), gw_control_choice (gimp_dialog, "source", labels)
-  };
-
-  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
-    gtk_box_pack_start (tab, rows[i], FALSE, FALSE, 0);
-  dialog->duration = add_text (tab, "");
-  say_duration (dialog);
-}
-
 static void
 fill (Dialog *dialog, GimpProcedureDialog *gimp_dialog)
 {
@@ -632,23 +494,22 @@ fill (Dialog *dialog, GimpProcedureDialog *gimp_dialog)
   GtkBox *left = GTK_BOX (gtk_box_new (GTK_ORIENTATION_VERTICAL, 6));
   GtkBox *right = GTK_BOX (gtk_box_new (GTK_ORIENTATION_VERTICAL, 9));
   GtkBox *pictures = GTK_BOX (gtk_box_new (GTK_ORIENTATION_HORIZONTAL, 12));
-  GtkNotebook *notebook = GTK_NOTEBOOK (gtk_notebook_new ());
   g_autoptr (GtkSizeGroup) labels = gtk_size_group_new (GTK_SIZE_GROUP_HORIZONTAL);
 
   add_preview (dialog, left);
-  add_noise_tab (dialog, gimp_dialog, notebook);
-  add_strength_tab (dialog, notebook);
-  add_layers_tab (dialog, gimp_dialog, notebook);
-  add_samples_tab (dialog, gimp_dialog, notebook);
+  dialog->tabs = gw_tabs_new (gimp_dialog, G_OBJECT (dialog->config), gw_photo_channels (dialog->photo));
+  say_duration (dialog);
   gtk_box_pack_start (pictures, gw_preview_get_map (dialog->preview), FALSE, FALSE, 0);
-  gtk_box_pack_end (pictures, gw_noise_controls_get_plot (dialog->controls), FALSE, FALSE, 0);
+  gtk_box_pack_end (pictures, gw_tabs_get_plot (dialog->tabs), FALSE, FALSE, 0);
   gtk_box_pack_start (right, GTK_WIDGET (pictures), FALSE, FALSE, 0);
   gtk_box_pack_start (right, gw_control_choice (gimp_dialog, "view", labels), FALSE, FALSE, 0);
-  gtk_box_pack_start (right, GTK_WIDGET (notebook), TRUE, TRUE, 0);
-  add_text (
+  gtk_box_pack_start (right, gw_tabs_get_widget (dialog->tabs), TRUE, TRUE, 0);
+  gtk_box_pack_start (
       right,
-      _ ("The uncertainty layer shows how far the true colour may lie from the denoised one: dark where the "
-         "result can be trusted, light where detail was lost in the noise."));
+      gw_control_text (_ (
+          "The uncertainty layer shows how far the true colour may lie from the denoised one: dark where the "
+          "result can be trusted, light where detail was lost in the noise.")),
+      FALSE, FALSE, 0);
 
   gtk_box_pack_start (columns, GTK_WIDGET (left), TRUE, TRUE, 0);
   gtk_box_pack_start (columns, GTK_WIDGET (right), FALSE, FALSE, 0);
@@ -706,7 +567,7 @@ gw_dialog_run (GimpProcedure *procedure, GimpProcedureConfig *config, GimpDrawab
     g_main_context_iteration (NULL, TRUE);
   gtk_widget_destroy (gimp_dialog);
 
-  gw_noise_controls_free (dialog.controls);
+  gw_tabs_free (dialog.tabs);
   gw_preview_free (dialog.preview);
   gw_denoised_clear (&dialog.shown);
   g_hash_table_unref (dialog.models);
