@@ -14,13 +14,17 @@
 /* Zeroed pixels on either side of a row: readers' tiles reach no farther. */
 #define MARGIN GW_TILE
 
+/* Rows that are read together must not lie whole pages apart (floats), or they share a set of the first-level cache. */
+#define PAGE 1024
+#define SHIFT (9 * GW_CHANNELS)
+
 /* Multiplications between two barriers: a tenth of a millisecond or more, many times what a barrier takes. */
 #define WORK 2e7
 
 /* Places for rows of one length, which layers share. */
 typedef struct
 {
-  gsize length; /* floats */
+  gsize length, pitch; /* floats of a row, and from one to the next */
   int used, most;
   float **places; /* from [used] on, those that are free */
 } Pool;
@@ -501,7 +505,12 @@ allocate (GwPass *pass, gsize scratch_size)
   for (int i = 0; i < n; i++)
     margin = MAX (margin, (gsize) MARGIN * gw_layer_channels (gw_network_get (pass->network, i)));
   for (int i = 0; i < pass->n_pools; i++)
-    total += pass->pools[i].most * (pass->pools[i].length + 2 * margin);
+    {
+      Pool *pool = &pass->pools[i];
+
+      pool->pitch = (pool->length + 2 * margin + PAGE - 1) / PAGE * PAGE + SHIFT;
+      total += pool->most * pool->pitch;
+    }
   next = pass->pages = gw_pages_new (scratch_size + total);
   if (!pass->pages)
     return FALSE;
@@ -513,7 +522,7 @@ allocate (GwPass *pass, gsize scratch_size)
       Pool *pool = &pass->pools[i];
 
       pool->places = g_new (float *, pool->most);
-      for (int k = 0; k < pool->most; k++, next += pool->length + 2 * margin)
+      for (int k = 0; k < pool->most; k++, next += pool->pitch)
         pool->places[k] = next + margin;
     }
   for (int i = 0; i < n; i++)
