@@ -159,6 +159,9 @@ add_strength_arguments (GimpProcedure *procedure)
 static void
 add_layer_arguments (GimpProcedure *procedure)
 {
+  /* xgettext:no-c-format */
+  const char *interval = _ ("95 % interval");
+
   gimp_procedure_add_choice_argument (
       procedure, "output", _ ("Ou_tput"), _ ("Where the denoised photo goes"),
       gimp_choice_new_with_values ("new-layer", GW_OUTPUT_NEW_LAYER, _ ("New layer above"), NULL, "replace",
@@ -170,7 +173,7 @@ add_layer_arguments (GimpProcedure *procedure)
       gimp_choice_new_with_values (
           "none", GW_QUANTITY_NONE, _ ("None"), NULL, "standard-deviation", GW_QUANTITY_SD,
           _ ("Standard deviation"), _ ("The error to be expected"), "variance", GW_QUANTITY_VARIANCE,
-          _ ("Variance"), _ ("Its square"), "interval", GW_QUANTITY_INTERVAL, _ ("95 % interval"),
+          _ ("Variance"), _ ("Its square"), "interval", GW_QUANTITY_INTERVAL, interval,
           _ ("Width of the range that holds the true value 95 times of 100"), "relative",
           GW_QUANTITY_RELATIVE, _ ("Relative to contrast"),
           _ ("Is this detail real? Black: it is; white: what is seen may be noise"), NULL),

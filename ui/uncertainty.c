@@ -30,8 +30,10 @@ gw_quantity_unit (GwQuantity quantity)
 const char *
 gw_quantity_title (GwQuantity quantity)
 {
-  const char *titles[] = { "", _ ("Uncertainty, sd"), _ ("Uncertainty, variance"),
-                           _ ("Uncertainty, 95 % interval"), _ ("Uncertainty over contrast") };
+  /* xgettext:no-c-format */
+  const char *interval = _ ("Uncertainty, 95 % interval");
+  const char *titles[]
+      = { "", _ ("Uncertainty, sd"), _ ("Uncertainty, variance"), interval, _ ("Uncertainty over contrast") };
 
   return titles[quantity];
 }
