@@ -389,7 +389,7 @@ class Results(Case):
         figures = self.denoise('in.png', 'out.png', '--noise', '12.5')
         self.assertEqual(set(figures), {
             'width', 'height', 'noise_level', 'noise_estimated', 'model', 'seconds', 'megapixels_per_second',
-            'peak_memory_bytes', 'mean_sd_levels', 'predicted_psnr', 'self_check'})
+            'peak_memory_bytes', 'mean_sd_levels', 'predicted_psnr', 'doubtful', 'grain_size', 'self_check'})
         self.assertEqual((figures['width'], figures['height']), (WIDTH, HEIGHT))
         self.assertAlmostEqual(figures['noise_level'], 12.5, 4)
         self.assertIs(figures['noise_estimated'], False)
