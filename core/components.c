@@ -388,6 +388,18 @@ gw_components_clear (GwComponents *components)
   components->n = 0;
 }
 
+double
+gw_components_change (const GwComponents *components, int k)
+{
+  const gsize size = (gsize) components->region.width * components->region.height * components->channels;
+  double largest = 0;
+
+  for (gsize i = 0; i < size; i++)
+    largest = MAX (largest, fabsf (components->directions[k * size + i]));
+
+  return components->sd[k] * largest;
+}
+
 static gboolean
 allocate (Search *search, int n, GwComponents *components, GError **error)
 {

@@ -321,6 +321,9 @@ gboolean gw_components (GwScore score, gconstpointer density, const GwPhoto *pho
                         GwComponents *components, GError **error);
 void gw_components_clear (GwComponents *components);
 
+/* The largest change of any value that one standard deviation of component @k makes. */
+double gw_components_change (const GwComponents *components, int k);
+
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (GwComponents, gw_components_clear)
 
 /* ---- The noise of a photo -------------------------------------------------------------------------------- */
