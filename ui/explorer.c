@@ -242,6 +242,7 @@ add_slider (Explorer *explorer, int k)
   scale = gtk_scale_new (GTK_ORIENTATION_HORIZONTAL, explorer->amounts[k]);
   for (int sd = -MOST_SD; sd <= MOST_SD; sd++)
     gtk_scale_add_mark (GTK_SCALE (scale), sd, GTK_POS_BOTTOM, NULL);
+  gtk_scale_set_has_origin (GTK_SCALE (scale), FALSE);
   gtk_scale_set_digits (GTK_SCALE (scale), 1);
   gtk_scale_set_value_pos (GTK_SCALE (scale), GTK_POS_RIGHT);
   gtk_widget_set_tooltip_text (scale, _ ("How far to go along this component, in standard deviations"));
@@ -289,8 +290,8 @@ fill (Explorer *explorer)
   gtk_box_pack_start (
       GTK_BOX (right),
       new_text (_ ("What the noise has hidden here may have been different. Each component is a way in "
-                   "which it can have been, the likeliest first; one standard deviation is as far as it "
-                   "goes usually, two is rare, three hardly ever happens.")),
+                   "which it can have been, the widest first; one standard deviation is usual, two is "
+                   "rare, three hardly ever happens.")),
       FALSE, FALSE, 0);
   gtk_box_pack_start (GTK_BOX (right), explorer->sliders, FALSE, FALSE, 0);
   gtk_box_pack_start (GTK_BOX (right),
