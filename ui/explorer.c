@@ -289,9 +289,8 @@ fill (Explorer *explorer)
   gtk_box_pack_start (GTK_BOX (left), explorer->bar, FALSE, FALSE, 0);
   gtk_box_pack_start (
       GTK_BOX (right),
-      new_text (_ ("What the noise has hidden here may have been different. Each component is a way in "
-                   "which it can have been, the widest first; one standard deviation is usual, two is "
-                   "rare, three hardly ever happens.")),
+      new_text (_ ("What the noise has hidden here may have been different. Each component is a way in which "
+                   "it can have been, the widest first; one standard deviation is usual, three is rare.")),
       FALSE, FALSE, 0);
   gtk_box_pack_start (GTK_BOX (right), explorer->sliders, FALSE, FALSE, 0);
   gtk_box_pack_start (GTK_BOX (right),
