@@ -83,10 +83,10 @@ show (Explorer *explorer)
   GwExploration *found = explorer->found;
   g_autoptr (GeglBuffer) alternative = NULL;
 
-  for (int k = 0; k < GW_ALTERNATIVES; k++)
-    found->amounts[k] = gtk_adjustment_get_value (explorer->amounts[k]);
-  if (!found->components.mean)
+  if (explorer->cancellable || !found->components.mean) /* the thread is at work with them */
     return;
+  for (int k = 0; k < found->components.n; k++)
+    found->amounts[k] = gtk_adjustment_get_value (explorer->amounts[k]);
   alternative = gw_photo_alternative (explorer->photo, &found->region, &found->components, found->amounts);
   gw_preview_show (explorer->preview, &found->region, alternative, NULL);
 }
