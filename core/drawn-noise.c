@@ -2,6 +2,7 @@
 #include "drawn-noise.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "random.h"
@@ -225,4 +226,61 @@ gw_drawn_noise_picture (const float grain[2 * GW_OCTAVES], int width, int height
   g_autoptr (GwWorkers) workers = gw_workers_new (1);
 
   return g_memdup2 (gw_drawn_noise_next (noise, workers, height), sizeof (float) * width * height * channels);
+}
+
+/* Adds @amount times the picture, correlated as means over side x side normal numbers are: a pixel has (side - d) / side in
+ * common with one d pixels away, along either axis.  @scratch: as large as the picture. */
+static void
+add_correlated (const float *picture, int width, int height, int channels, int side, float amount,
+                float *scratch, float *sum)
+{
+  const gsize length = (gsize) width * channels;
+
+  memset (scratch, 0, sizeof (float) * length * height);
+  for (int y = 0; y < height; y++)
+    for (int d = 1 - side; d < side; d++)
+      if (y + d >= 0 && y + d < height)
+        for (gsize i = 0; i < length; i++)
+          scratch[y * length + i] += (side - abs (d)) / (float) side * picture[(y + d) * length + i];
+  for (int y = 0; y < height; y++)
+    for (int x = 0; x < width; x++)
+      for (int d = MAX (1 - side, -x); d < side && x + d < width; d++)
+        for (int c = 0; c < channels; c++)
+          sum[y * length + x * channels + c]
+              += amount * (side - abs (d)) / side * scratch[y * length + (x + d) * channels + c];
+}
+
+void
+gw_drawn_noise_correlate (const float grain[2 * GW_OCTAVES], int width, int height, int channels,
+                          float *picture)
+{
+  const gsize pixels = (gsize) width * height;
+  g_autofree float *luma = g_new (float, pixels), *chroma = g_new (float, pixels *channels);
+  g_autofree float *scratch = g_new (float, pixels *channels);
+  float variances[2][GW_STREAMS];
+
+  mix (grain, variances[0]);
+  mix (grain + GW_OCTAVES, variances[1]);
+  for (gsize i = 0; i < pixels; i++)
+    {
+      luma[i] = 0;
+      for (int c = 0; c < channels; c++)
+        luma[i] += picture[i * channels + c] / channels;
+      for (int c = 0; c < channels; c++)
+        {
+          chroma[i * channels + c] = picture[i * channels + c] - luma[i];
+          picture[i * channels + c] = 0;
+        }
+    }
+  if (channels > 1)
+    for (int k = 0; k < GW_STREAMS; k++)
+      if (variances[1][k] > 0)
+        add_correlated (chroma, width, height, channels, sides[k], variances[1][k], scratch, picture);
+  memset (chroma, 0, sizeof (float) * pixels);
+  for (int k = 0; k < GW_STREAMS; k++)
+    if (variances[0][k] > 0)
+      add_correlated (luma, width, height, 1, sides[k], variances[0][k], scratch, chroma);
+  for (gsize i = 0; i < pixels; i++)
+    for (int c = 0; c < channels; c++)
+      picture[i * channels + c] += chroma[i];
 }

@@ -35,6 +35,15 @@ const float *gw_drawn_noise_next (GwDrawnNoise *noise, GwWorkers *workers, int n
 float *
 gw_drawn_noise_picture (const float grain[2 * GW_OCTAVES], int width, int height, int channels, guint64 seed);
 
+/**
+ * gw_drawn_noise_correlate:
+ * @picture: (inout): @width * @height * @channels values
+ *
+ * Multiplies a picture by the covariance of such noise, the one that drawn noise has.
+ */
+void gw_drawn_noise_correlate (const float grain[2 * GW_OCTAVES], int width, int height, int channels,
+                               float *picture);
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GwDrawnNoise, gw_drawn_noise_free)
 
 G_END_DECLS

@@ -45,3 +45,39 @@ gw_eigen3 (const float matrix[6], float values[3], float vectors[3][3])
         vectors[i][k] = v[i][k];
     }
 }
+
+/* The same for any size. */
+void
+gw_eigen (double *a, int n, double *vectors)
+{
+  for (int i = 0; i < n * n; i++)
+    vectors[i] = i % (n + 1) == 0;
+  for (int sweep = 0; sweep < 30; sweep++) /* a dozen will do */
+    for (int p = 0; p < n; p++)
+      for (int q = p + 1; q < n; q++)
+        {
+          const double off = a[p * n + q], theta = (a[q * n + q] - a[p * n + p]) / (2 * off);
+          const double t = copysign (1, theta) / (fabs (theta) + sqrt (theta * theta + 1));
+          const double c = 1 / sqrt (t * t + 1), s = t * c;
+
+          if (off == 0 || fabs (off) <= 1e-15 * (fabs (a[p * n + p]) + fabs (a[q * n + q])))
+            continue;
+          for (int k = 0; k < n; k++)
+            {
+              const double kp = a[k * n + p], kq = a[k * n + q];
+
+              a[k * n + p] = c * kp - s * kq;
+              a[k * n + q] = s * kp + c * kq;
+            }
+          for (int k = 0; k < n; k++)
+            {
+              const double pk = a[p * n + k], qk = a[q * n + k];
+              const double vp = vectors[p * n + k], vq = vectors[q * n + k];
+
+              a[p * n + k] = c * pk - s * qk;
+              a[q * n + k] = s * pk + c * qk;
+              vectors[p * n + k] = c * vp - s * vq;
+              vectors[q * n + k] = s * vp + c * vq;
+            }
+        }
+}

@@ -278,6 +278,54 @@ gboolean
 gw_sample (GwScore score, gconstpointer density, const GwPhoto *photo, const GwNoise *noise,
            const GwSampling *sampling, guint number, const GwRun *run, float *sample, GError **error);
 
+/* ---- What the posterior leaves open ------------------------------------------------------------------------ */
+
+/* The directions in which a region's posterior is widest: its alternatives are mean + a * sd[k] * direction k, -3 < a < 3,
+ * say.  Free with gw_components_clear(). */
+typedef struct
+{
+  GwWindow region;
+  int channels, n;   /* n: fewer than asked for where the region has fewer values */
+  float *mean;       /* E[x|y] of the region: height * width * channels values */
+  float *directions; /* n times as many: eigenvectors of the covariance, of length 1, + is the lighter side */
+  double *sd;        /* n square roots of its eigenvalues, largest first */
+  double colour[3];  /* mean colour of the region */
+  double colour_error[3]; /* its standard error: the square root of its posterior variance */
+} GwComponents;
+
+/**
+ * gw_components:
+ * @score, @density: gw_model_score() and a model, or any other density
+ * @photo: all of it is kept in memory, so it should be no more than what the region depends on
+ * @noise: of the photo; its misfit widens the covariance
+ * @region: 0 wide: all
+ * @weights: (nullable): of the region's pixels, 0 to 1; width * height values.  A pixel that has none stays as it is
+ * @n: how many components, 1 to 16
+ * @run: (nullable): threads, progress, cancellation; no window
+ * @components: (out): to be freed with gw_components_clear()
+ *
+ * Finds the posterior principal components of a region (Manor and Michaeli, "On the posterior distribution in denoising",
+ * ICLR 2024): the first eigenvectors of W Cov[x|y] W, W = diag(weights), without derivatives of the network, from
+ *
+ *   Cov[x|y] v = (D(y + e S v) - D(y)) / e
+ *
+ * where S is the covariance of the noise: its level squared, and for noise with grain the correlation of its pixels.
+ * (For white noise of level sigma that is the paper's sigma^2 (D(y + e v) - D(y)) / e.)  The standard error of the mean
+ * colour takes one such product for each channel, with v = weights.
+ *
+ * Takes a pass of the network for each product, at most 6 @n and one for each channel.  The same bytes for the same seed,
+ * whatever the threads.
+ */
+gboolean gw_components (GwScore score, gconstpointer density, const GwPhoto *photo, const GwNoise *noise,
+                        GwWindow region, const float *weights, int n, guint64 seed, const GwRun *run,
+                        GwComponents *components, GError **error);
+void gw_components_clear (GwComponents *components);
+
+/* The largest change of any value that one standard deviation of component @k makes. */
+double gw_components_change (const GwComponents *components, int k);
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (GwComponents, gw_components_clear)
+
 /* ---- The noise of a photo -------------------------------------------------------------------------------- */
 
 /**

@@ -7,10 +7,12 @@
 
 #include "config.h"
 #include "dialog.h"
+#include "explore.h"
 #include "layers.h"
 #include "models.h"
 #include "photo-noise.h"
 #include "preview.h"
+#include "procedure.h"
 #include "readout.h"
 #include "settings.h"
 
@@ -70,7 +72,7 @@ grainwise_init (Grainwise *grainwise)
 static GList *
 grainwise_query_procedures (GimpPlugIn *plug_in)
 {
-  static const char *names[] = { DENOISE_PROC, ESTIMATE_PROC, GW_READ_PROC };
+  static const char *names[] = { DENOISE_PROC, GW_EXPLORE_PROC, ESTIMATE_PROC, GW_READ_PROC };
   g_autoptr (GFile) help = beside_plug_in ("help");
   GList *list = NULL;
 
@@ -82,22 +84,9 @@ grainwise_query_procedures (GimpPlugIn *plug_in)
 }
 
 static GimpProcedure *
-new_procedure (GimpPlugIn *plug_in, const char *name, GimpRunImageFunc run)
-{
-  GimpProcedure *procedure
-      = gimp_image_procedure_new (plug_in, name, GIMP_PDB_PROC_TYPE_PLUGIN, run, NULL, NULL);
-
-  gimp_procedure_set_image_types (procedure, "RGB*, GRAY*");
-  gimp_procedure_set_sensitivity_mask (procedure, GIMP_PROCEDURE_SENSITIVE_DRAWABLE);
-  gimp_procedure_set_attribution (procedure, "Grainwise contributors", "Grainwise contributors", "2026");
-
-  return procedure;
-}
-
-static GimpProcedure *
 create_estimate (GimpPlugIn *plug_in)
 {
-  GimpProcedure *procedure = new_procedure (plug_in, ESTIMATE_PROC, run_estimate);
+  GimpProcedure *procedure = gw_procedure_new (plug_in, ESTIMATE_PROC, run_estimate);
 
   gimp_procedure_set_documentation (
       procedure, _ ("Estimate the noise of a photo"),
@@ -119,26 +108,6 @@ create_estimate (GimpPlugIn *plug_in)
       G_PARAM_READWRITE);
 
   return procedure;
-}
-
-/* What is known of the noise. */
-static void
-add_noise_arguments (GimpProcedure *procedure)
-{
-  gimp_procedure_add_double_argument (
-      procedure, "noise-level", _ ("_Noise level"),
-      _ ("Standard deviation of the noise in 8-bit levels (white = 255); 0 = estimate it from the photo"), 0,
-      100, 0, G_PARAM_READWRITE);
-  gimp_procedure_add_choice_argument (
-      procedure, "brightness", _ ("Over _brightness"), _ ("How the noise level goes with brightness"),
-      gimp_choice_new_with_values ("measured", GW_BRIGHTNESS_MEASURED, _ ("Changes as measured"), NULL,
-                                   "uniform", GW_BRIGHTNESS_UNIFORM, _ ("Uniform"), NULL, NULL),
-      "measured", G_PARAM_READWRITE);
-  gimp_procedure_add_double_argument (
-      procedure, "grain-size", _ ("_Grain size"),
-      _ ("Pixels that the noise is blurred over: 0 if it is independent from pixel to "
-         "pixel; -1 = as measured"),
-      -1, 4, -1, G_PARAM_READWRITE);
 }
 
 static void
@@ -238,7 +207,7 @@ add_sample_arguments (GimpProcedure *procedure)
 static GimpProcedure *
 create_denoise (GimpPlugIn *plug_in)
 {
-  GimpProcedure *procedure = new_procedure (plug_in, DENOISE_PROC, run_denoise);
+  GimpProcedure *procedure = gw_procedure_new (plug_in, DENOISE_PROC, run_denoise);
   g_autoptr (GFile) icon = beside_plug_in ("grainwise.svg");
 
   gimp_procedure_set_menu_label (procedure, _ ("_Denoise with Confidence..."));
@@ -253,13 +222,11 @@ create_denoise (GimpPlugIn *plug_in)
          "the rest."),
       DENOISE_PROC);
 
-  add_noise_arguments (procedure);
+  gw_procedure_add_noise (procedure);
   add_strength_arguments (procedure);
   add_layer_arguments (procedure);
   add_sample_arguments (procedure);
-  gimp_procedure_add_string_argument (procedure, "model", _ ("Mo_del"),
-                                      _ ("Name of an installed model, or a .safetensors file"),
-                                      GW_DEFAULT_MODEL, G_PARAM_READWRITE);
+  gw_procedure_add_model (procedure);
   gimp_procedure_add_choice_aux_argument (
       procedure, "view", _ ("_View"),
       _ ("What the preview shows. Keys in the preview: 1 noisy, 2 denoised, 3 uncertainty, 4 noisy and "
@@ -285,46 +252,14 @@ create_denoise (GimpPlugIn *plug_in)
 static GimpProcedure *
 grainwise_create_procedure (GimpPlugIn *plug_in, const gchar *name)
 {
-  return g_str_equal (name, DENOISE_PROC)    ? create_denoise (plug_in)
-         : g_str_equal (name, ESTIMATE_PROC) ? create_estimate (plug_in)
-         : g_str_equal (name, GW_READ_PROC)  ? gw_readout_create_procedure (plug_in)
-                                             : NULL;
+  return g_str_equal (name, DENOISE_PROC)      ? create_denoise (plug_in)
+         : g_str_equal (name, GW_EXPLORE_PROC) ? gw_explore_create_procedure (plug_in)
+         : g_str_equal (name, ESTIMATE_PROC)   ? create_estimate (plug_in)
+         : g_str_equal (name, GW_READ_PROC)    ? gw_readout_create_procedure (plug_in)
+                                               : NULL;
 }
 
 /* ---- Running --------------------------------------------------------------------------------------------- */
-
-static gboolean refuse (GError **error, const char *format, ...) G_GNUC_PRINTF (2, 3);
-
-static gboolean
-refuse (GError **error, const char *format, ...)
-{
-  va_list arguments;
-
-  va_start (arguments, format);
-  g_clear_error (error);
-  *error = g_error_new_valist (GIMP_PLUG_IN_ERROR, 0, format, arguments);
-  va_end (arguments);
-
-  return FALSE;
-}
-
-/* Image types and sensitivity only grey out the menu; a script can pass anything. */
-static gboolean
-check_drawable (GimpDrawable *drawable, GError **error)
-{
-  g_autofree char *name = gimp_item_get_name (GIMP_ITEM (drawable));
-
-  if (!GIMP_IS_LAYER (drawable))
-    return refuse (error, _ ("Only layers can be denoised; “%s” is a channel or a mask."), name);
-  if (gimp_item_is_group (GIMP_ITEM (drawable)))
-    return refuse (error, _ ("“%s” is a layer group; choose one of its layers, or merge the group first."),
-                   name);
-  if (!gimp_drawable_is_rgb (drawable) && !gimp_drawable_is_gray (drawable))
-    return refuse (error,
-                   _ ("Indexed images have too few colours to be denoised; convert the image to RGB first."));
-
-  return TRUE;
-}
 
 static gboolean
 check_replaceable (GimpDrawable *drawable, GError **error)
@@ -333,18 +268,12 @@ check_replaceable (GimpDrawable *drawable, GError **error)
 
   for (GimpItem *item = GIMP_ITEM (drawable); item; item = gimp_item_get_parent (item))
     if (gimp_item_get_lock_content (item))
-      return refuse (
+      return gw_refuse (
           error, _ ("The pixels of “%s” are locked; unlock them, or choose a new layer as output."), name);
   if (gimp_item_is_text_layer (GIMP_ITEM (drawable)))
-    return refuse (error, _ ("“%s” is a text layer; choose a new layer as output."), name);
+    return gw_refuse (error, _ ("“%s” is a text layer; choose a new layer as output."), name);
 
   return TRUE;
-}
-
-static void
-show_progress (double fraction, gpointer data)
-{
-  gimp_progress_update (fraction);
 }
 
 static GwLayout
@@ -415,7 +344,7 @@ denoise (GimpImage *image, GimpDrawable *drawable, GimpProcedureConfig *config, 
   g_auto (GwSamples) samples = { 0 };
   g_autofree char *model_name = NULL;
   g_autofree char *layer_name = gimp_item_get_name (GIMP_ITEM (drawable));
-  const GwRun run = { .threads = gimp_get_num_processors (), .progress = show_progress };
+  const GwRun run = { .threads = gimp_get_num_processors (), .progress = gw_show_progress };
   const GwNoiseTold told = gw_settings_noise (config);
   const GwDrawing drawing = gw_settings_drawing (config);
   GwResult result = { .strength = gw_settings_strength (config), .drawing = &drawing, .samples = &samples };
@@ -427,17 +356,18 @@ denoise (GimpImage *image, GimpDrawable *drawable, GimpProcedureConfig *config, 
 
   g_object_get (config, "model", &model_name, NULL);
   if (layout.replace && layout.mask)
-    return refuse (error, _ ("Only a new layer can get a mask; choose a new layer as output, or no mask."));
+    return gw_refuse (error,
+                      _ ("Only a new layer can get a mask; choose a new layer as output, or no mask."));
   if (drawing.summarise && drawing.n < 2)
-    return refuse (error, _ ("The mean of samples takes two or more of them; set their number."));
+    return gw_refuse (error, _ ("The mean of samples takes two or more of them; set their number."));
   if (drawing.n > 0 && drawing.sampling.corrections > 0 && !drawing.sampling.ozaki
       && drawing.sampling.step_size >= 2)
-    return refuse (error,
-                   _ ("Langevin's walk diverges with steps of 2 and more; choose smaller ones, or Ozaki's."));
+    return gw_refuse (
+        error, _ ("Langevin's walk diverges with steps of 2 and more; choose smaller ones, or Ozaki's."));
   if (layout.replace && !check_replaceable (drawable, error))
     return FALSE;
   if (!gimp_drawable_mask_intersect (drawable, &region.x, &region.y, &region.width, &region.height))
-    return refuse (error, _ ("The selection does not touch the layer “%s”."), layer_name);
+    return gw_refuse (error, _ ("The selection does not touch the layer “%s”."), layer_name);
   if (!(model = gw_models_load (model_name && *model_name ? model_name : GW_DEFAULT_MODEL, error)))
     return FALSE;
 
@@ -470,18 +400,6 @@ denoise (GimpImage *image, GimpDrawable *drawable, GimpProcedureConfig *config, 
   return success;
 }
 
-/* The one layer to work on, or %NULL. */
-static GimpDrawable *
-only_layer (GimpDrawable **drawables, GError **error)
-{
-  if (gimp_core_object_array_get_length ((GObject **) drawables) != 1)
-    {
-      refuse (error, _ ("Choose one layer; several at once cannot be denoised."));
-      return NULL;
-    }
-  return check_drawable (drawables[0], error) ? drawables[0] : NULL;
-}
-
 static void
 take_numbers (GimpValueArray *values, int index, const float *numbers, int n, double unit)
 {
@@ -506,7 +424,7 @@ run_estimate (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image, 
 
   gegl_init (NULL, NULL);
 
-  if (!(drawable = only_layer (drawables, &error)))
+  if (!(drawable = gw_only_layer (drawables, &error)))
     return gimp_procedure_new_return_values (procedure, GIMP_PDB_EXECUTION_ERROR, error);
   photo = gimp_drawable_get_buffer (drawable);
   if (!gw_photo_noise_measure (photo, &run, &noise, &error))
@@ -532,17 +450,13 @@ run_denoise (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image, G
 
   gegl_init (NULL, NULL);
 
-  if (!only_layer (drawables, &error))
+  if (!gw_only_layer (drawables, &error))
     return gimp_procedure_new_return_values (procedure, GIMP_PDB_EXECUTION_ERROR, error);
 
   if (run_mode == GIMP_RUN_INTERACTIVE)
     {
-      /* gimp_ui_init() ends the process where there is no display. */
-      if (!gtk_init_check (NULL, NULL))
-        {
-          refuse (&error, _ ("The dialog cannot be opened: there is no display.  Use RUN-NONINTERACTIVE."));
-          return gimp_procedure_new_return_values (procedure, GIMP_PDB_EXECUTION_ERROR, error);
-        }
+      if (!gw_check_display (&error))
+        return gimp_procedure_new_return_values (procedure, GIMP_PDB_EXECUTION_ERROR, error);
       if (!gw_dialog_run (procedure, config, drawables[0]))
         return gimp_procedure_new_return_values (procedure, GIMP_PDB_CANCEL, NULL);
     }

@@ -24,22 +24,50 @@ add_number (JsonBuilder *builder, const char *name, double number)
   json_builder_add_double_value (builder, number);
 }
 
-/* @white: what the lightest colour stands for. */
-static void
-attach_parasite (GimpLayer *layer, const GwResult *result, const char *quantity, const char *unit,
-                 double white, GwColours colours)
+/* What every layer says. */
+static JsonBuilder *
+begin_parasite (const GwPhotoNoise *noise, const GwModelCard *model, const char *quantity)
 {
-  g_autoptr (JsonBuilder) builder = json_builder_new ();
+  JsonBuilder *builder = json_builder_new ();
+
+  json_builder_begin_object (builder);
+  add_text (builder, "quantity", quantity);
+  gw_photo_noise_add_json (noise, builder);
+  add_text (builder, "model", model->name);
+  add_text (builder, "model_version", model->version);
+  add_text (builder, "grainwise", GRAINWISE_VERSION);
+
+  return builder;
+}
+
+static void
+attach_parasite (GimpLayer *layer, JsonBuilder *builder)
+{
   g_autoptr (JsonNode) root = NULL;
   g_autofree char *text = NULL;
   GimpParasite *parasite;
 
-  json_builder_begin_object (builder);
-  add_text (builder, "quantity", quantity);
+  json_builder_end_object (builder);
+  root = json_builder_get_root (builder);
+  text = json_to_string (root, FALSE);
+
+  /* Not undoable, a parasite could not be attached inside of an undo group. */
+  parasite = gimp_parasite_new (GW_PARASITE, GIMP_PARASITE_PERSISTENT | GIMP_PARASITE_UNDOABLE,
+                                strlen (text) + 1, text);
+  gimp_item_attach_parasite (GIMP_ITEM (layer), parasite);
+  gimp_parasite_free (parasite);
+}
+
+/* Of denoising.  @white: what the lightest colour stands for. */
+static void
+describe_result (GimpLayer *layer, const GwResult *result, const char *quantity, const char *unit,
+                 double white, GwColours colours)
+{
+  g_autoptr (JsonBuilder) builder = begin_parasite (result->noise, result->model, quantity);
+
   add_text (builder, "unit", unit);
   add_number (builder, "white", white);
   add_text (builder, "colours", gw_colours_name (colours));
-  gw_photo_noise_add_json (result->noise, builder);
   if (result->drawing->n > 0)
     {
       add_number (builder, "samples", result->drawing->n);
@@ -52,18 +80,36 @@ attach_parasite (GimpLayer *layer, const GwResult *result, const char *quantity,
   add_number (builder, "keep_grain", result->strength.keep_grain);
   add_number (builder, "expected_error_levels", 255 * sqrt (result->mean_variance));
   add_number (builder, "doubtful", result->doubtful);
-  add_text (builder, "model", result->model->name);
-  add_text (builder, "model_version", result->model->version);
-  add_text (builder, "grainwise", GRAINWISE_VERSION);
-  json_builder_end_object (builder);
-  root = json_builder_get_root (builder);
-  text = json_to_string (root, FALSE);
+  attach_parasite (layer, builder);
+}
 
-  /* Not undoable, a parasite could not be attached inside of an undo group. */
-  parasite = gimp_parasite_new (GW_PARASITE, GIMP_PARASITE_PERSISTENT | GIMP_PARASITE_UNDOABLE,
-                                strlen (text) + 1, text);
-  gimp_item_attach_parasite (GIMP_ITEM (layer), parasite);
-  gimp_parasite_free (parasite);
+static void
+add_numbers (JsonBuilder *builder, const char *name, const double *numbers, int n, double unit)
+{
+  json_builder_set_member_name (builder, name);
+  json_builder_begin_array (builder);
+  for (int i = 0; i < n; i++)
+    json_builder_add_double_value (builder, unit * numbers[i]);
+  json_builder_end_array (builder);
+}
+
+/* Levels, but for the amounts, which are in standard deviations. */
+static void
+describe_alternative (GimpLayer *layer, const GwAlternative *alternative)
+{
+  const GwComponents *components = alternative->components;
+  g_autoptr (JsonBuilder) builder
+      = begin_parasite (alternative->noise, alternative->model, "posterior alternative");
+  g_autofree double *changes = g_new (double, components->n);
+
+  for (int k = 0; k < components->n; k++)
+    changes[k] = gw_components_change (components, k);
+  add_numbers (builder, "amounts", alternative->amounts, components->n, 1);
+  add_numbers (builder, "standard_deviations", components->sd, components->n, 255);
+  add_numbers (builder, "largest_changes", changes, components->n, 255);
+  add_numbers (builder, "mean_colour", components->colour, components->channels, 255);
+  add_numbers (builder, "mean_colour_error", components->colour_error, components->channels, 255);
+  attach_parasite (layer, builder);
 }
 
 /* ---- Making layers, outside of the image ----------------------------------------------------------------- */
@@ -92,7 +138,7 @@ denoised_layer (GimpImage *image, GimpLayer *source, const GwResult *result, int
   g_autoptr (GeglBuffer) buffer = gimp_drawable_get_buffer (GIMP_DRAWABLE (layer));
 
   gegl_buffer_copy (result->denoised, NULL, GEGL_ABYSS_NONE, buffer, NULL);
-  attach_parasite (layer, result, "posterior mean", "white = 1", 1, GW_COLOURS_GREY);
+  describe_result (layer, result, "posterior mean", "white = 1", 1, GW_COLOURS_GREY);
 
   return layer;
 }
@@ -108,7 +154,7 @@ sample_layer (GimpImage *image, GimpLayer *source, const GwResult *result, int n
   g_autoptr (GeglBuffer) buffer = gimp_drawable_get_buffer (GIMP_DRAWABLE (layer));
 
   gegl_buffer_copy (sample, NULL, GEGL_ABYSS_NONE, buffer, NULL);
-  attach_parasite (layer, result, "posterior sample", "white = 1", 1, GW_COLOURS_GREY);
+  describe_result (layer, result, "posterior sample", "white = 1", 1, GW_COLOURS_GREY);
 
   return layer;
 }
@@ -124,8 +170,23 @@ uncertainty_layer (GimpImage *image, const GwResult *result, const GwLayout *lay
   g_autoptr (GeglBuffer) buffer = gimp_drawable_get_buffer (GIMP_DRAWABLE (layer));
 
   gw_uncertainty_paint (result->map, layout->end, layout->colours, buffer);
-  attach_parasite (layer, result, gw_quantity_name (layout->quantity), gw_quantity_unit (layout->quantity),
+  describe_result (layer, result, gw_quantity_name (layout->quantity), gw_quantity_unit (layout->quantity),
                    layout->end, layout->colours);
+
+  return layer;
+}
+
+static GimpLayer *
+alternative_layer (GimpImage *image, GimpLayer *source, const GwAlternative *alternative, int x, int y)
+{
+  g_autofree char *item = gimp_item_get_name (GIMP_ITEM (source));
+  g_autofree char *name = g_strdup_printf (_ ("%s, alternative"), item);
+  GimpLayer *layer
+      = new_layer (image, name, alternative->buffer, x, y, gimp_drawable_has_alpha (GIMP_DRAWABLE (source)));
+  g_autoptr (GeglBuffer) buffer = gimp_drawable_get_buffer (GIMP_DRAWABLE (layer));
+
+  gegl_buffer_copy (alternative->buffer, NULL, GEGL_ABYSS_NONE, buffer, NULL);
+  describe_alternative (layer, alternative);
 
   return layer;
 }
@@ -268,6 +329,15 @@ gw_new_layers_clear (GwNewLayers *layers)
   g_clear_pointer (&layers->samples, g_free);
 }
 
+static gboolean
+check_success (gboolean success, GError **error)
+{
+  if (!success)
+    g_set_error (error, GIMP_PLUG_IN_ERROR, 0, _ ("GIMP refused to change the image: %s"),
+                 gimp_pdb_get_last_error (gimp_get_pdb ()));
+  return success;
+}
+
 gboolean
 gw_layers_add (GimpImage *image, GimpLayer *layer, const GwResult *result, const GwLayout *layout,
                GwNewLayers *layers, GError **error)
@@ -292,8 +362,24 @@ gw_layers_add (GimpImage *image, GimpLayer *layer, const GwResult *result, const
   success = insert_all (image, layer, result, layout, layers, scale);
   gimp_image_undo_group_end (image);
 
-  if (!success)
-    g_set_error (error, GIMP_PLUG_IN_ERROR, 0, _ ("GIMP refused to change the image: %s"),
-                 gimp_pdb_get_last_error (gimp_get_pdb ()));
-  return success;
+  return check_success (success, error);
+}
+
+GimpLayer *
+gw_layers_add_alternative (GimpImage *image, GimpLayer *layer, const GwAlternative *alternative,
+                           GError **error)
+{
+  GimpLayer *parent = GIMP_LAYER (gimp_item_get_parent (GIMP_ITEM (layer))), *added;
+  gboolean success;
+  int x, y;
+
+  gimp_drawable_get_offsets (GIMP_DRAWABLE (layer), &x, &y);
+  added = alternative_layer (image, layer, alternative, x + alternative->x, y + alternative->y);
+
+  gimp_image_undo_group_start (image);
+  success = insert (image, added, parent, gimp_image_get_item_position (image, GIMP_ITEM (layer)), NULL)
+            && gimp_image_set_selected_layers (image, (const GimpLayer *[]) { added, NULL });
+  gimp_image_undo_group_end (image);
+
+  return check_success (success, error) ? added : NULL;
 }

@@ -61,4 +61,19 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (GwNewLayers, gw_new_layers_clear)
 gboolean gw_layers_add (GimpImage *image, GimpLayer *layer, const GwResult *result, const GwLayout *layout,
                         GwNewLayers *layers, GError **error);
 
+/* A region as it could be as well. */
+typedef struct
+{
+  GeglBuffer *buffer;
+  const GwComponents *components;
+  const double *amounts; /* of each of them, in its standard deviations */
+  const GwPhotoNoise *noise;
+  const GwModelCard *model;
+  int x, y; /* of the region in the drawable */
+} GwAlternative;
+
+/* Adds it above its layer, in one undo group, masked by the selection.  Returns the new layer, or %NULL with @error set. */
+GimpLayer *gw_layers_add_alternative (GimpImage *image, GimpLayer *layer, const GwAlternative *alternative,
+                                      GError **error);
+
 G_END_DECLS

@@ -7,6 +7,7 @@
 #include <json-glib/json-glib.h>
 
 #include "layers.h"
+#include "procedure.h"
 
 /* How an uncertainty layer is to be read. */
 typedef struct
@@ -155,12 +156,8 @@ run (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image, GimpDrawa
 GimpProcedure *
 gw_readout_create_procedure (GimpPlugIn *plug_in)
 {
-  GimpProcedure *procedure
-      = gimp_image_procedure_new (plug_in, GW_READ_PROC, GIMP_PDB_PROC_TYPE_PLUGIN, run, NULL, NULL);
+  GimpProcedure *procedure = gw_procedure_new (plug_in, GW_READ_PROC, run);
 
-  gimp_procedure_set_image_types (procedure, "RGB*, GRAY*");
-  gimp_procedure_set_sensitivity_mask (procedure, GIMP_PROCEDURE_SENSITIVE_DRAWABLE);
-  gimp_procedure_set_attribution (procedure, "Grainwise contributors", "Grainwise contributors", "2026");
   gimp_procedure_set_documentation (
       procedure, _ ("Read numbers off an uncertainty layer"),
       _ ("Returns the standard deviation of the true value around the denoised one, in 8-bit levels, at a "

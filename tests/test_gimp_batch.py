@@ -705,6 +705,124 @@ class Refusals(GimpTest):
         self.assert_refused('there is no display', self.layer, run_mode=Gimp.RunMode.INTERACTIVE)
 
 
+# ---- Alternatives ---------------------------------------------------------------------------------------------
+
+class Explore(GimpTest):
+    BOX = 30, 20, 24, 16
+
+    def explore(self, image, *drawables, **arguments):
+        return call('explore', image, *drawables,
+                    **{'noise_level': NOISE, 'brightness': 'uniform', 'grain_size': 0.0, 'model': 'fast'} | arguments)[0]
+
+    def selected(self, channels=3):
+        image, layer = new_image(make_photo(channels=channels))
+        image.select_rectangle(REPLACE, *self.BOX)
+        return image, layer
+
+    def test_layer(self):
+        """Where the selection is, with its mask, above the photo; and what it says of itself."""
+        image, layer = self.selected()
+        original = raw(layer)
+        added = self.explore(image, layer, component=2, amount=-1.5)
+        self.assertEqual(image.get_layers(), [added, layer])
+        self.assertEqual(image.get_selected_layers(), [added])
+        self.assertEqual(added.get_name(), 'Photo, alternative')
+        self.assertEqual(tuple(added.get_offsets()[1:]), self.BOX[:2])
+        self.assertEqual((added.get_width(), added.get_height()), self.BOX[2:])
+        self.assertIsNotNone(added.get_mask())
+        self.assertEqual(raw(layer), original)
+        said = report(added)
+        self.assertEqual(said['amounts'], [0, -1.5, 0, 0])
+        self.assertEqual(said['standard_deviations'], sorted(said['standard_deviations'], reverse=True))
+        self.assertEqual(said['noise_level'], NOISE)
+        self.assertGreater(min(said['largest_changes']), 0.1)
+
+    def test_layer_with_offsets(self):
+        """A selection is of the image, not of the layer."""
+        image, layer = self.selected()
+        layer.set_offsets(40, 25)
+        added = self.explore(image, layer)
+        self.assertEqual(tuple(added.get_offsets()[1:]), (40, 25))
+        self.assertEqual((added.get_width(), added.get_height()), (14, 11))
+
+    def test_amounts(self):
+        """To either side of the mean, which is the denoised photo; as far as the standard deviation says."""
+        for channels in 1, 3:
+            image, layer = self.selected(channels)
+            denoised, _ = denoise(image, layer, model='fast')
+            mean, less, more = (self.explore(image, layer, amount=amount) for amount in (0.0, -2.0, 2.0))
+            pixels = [get_pixels(each) for each in (mean, less, more)]
+            self.assert_near(pixels[0], get_pixels(denoised), 0.01)
+            self.assert_near((pixels[1] + pixels[2]) / 2, pixels[0], 0.01)
+            self.assertGreater(pixels[2].sum(), pixels[1].sum())
+            change = 255 * (pixels[2] - pixels[0]) / 2
+            said = report(more)
+            self.assertAlmostEqual(np.sqrt((change ** 2).sum()), said['standard_deviations'][0], delta=0.01)
+            self.assertAlmostEqual(np.abs(change).max(), said['largest_changes'][0], delta=0.01)
+            np.testing.assert_allclose(said['mean_colour'], 255 * pixels[0].mean(axis=(0, 1)), atol=0.01)
+            for error in said['mean_colour_error']:  # the photo alone knows the mean of 384 pixels to 1.02
+                self.assertGreater(error, 0.3)
+                self.assertLess(error, 1.3)
+
+    def test_components_are_orthogonal(self):
+        image, layer = self.selected()
+        mean, first, second = (get_pixels(self.explore(image, layer, component=component, amount=amount))
+                               for component, amount in ((1, 0.0), (1, 1.0), (2, 1.0)))
+        a, b = (first - mean).ravel(), (second - mean).ravel()
+        self.assertLess(abs(a @ b), 1e-3 * np.linalg.norm(a) * np.linalg.norm(b))
+
+    def test_what_is_not_selected_stays(self):
+        image, layer = new_image(make_photo())
+        image.select_ellipse(REPLACE, *self.BOX)
+        mean, moved = (get_pixels(self.explore(image, layer, amount=amount)) for amount in (0.0, 3.0))
+        self.assert_same(moved[0, 0], mean[0, 0])
+        self.assertGreater(np.abs(moved - mean).max(), 1 / 255)
+
+    def test_no_selection(self):
+        """The middle of the layer; all of a small one."""
+        image, layer = new_image(make_photo(300, 270))
+        added = self.explore(image, layer)
+        self.assertEqual((*added.get_offsets()[1:], added.get_width(), added.get_height()), (22, 7, 256, 256))
+        self.assertIsNone(added.get_mask())
+        image, layer = new_image(make_photo())
+        added = self.explore(image, layer)
+        self.assertEqual((added.get_width(), added.get_height()), (96, 64))
+
+    def test_alpha(self):
+        """Is kept; and so is what it hides."""
+        photo = np.dstack([make_photo(), np.ones((64, 96), np.float32)])
+        photo[24:, :, 3] = 0
+        image, layer = new_image(photo)
+        image.select_rectangle(REPLACE, *self.BOX)
+        added = get_pixels(self.explore(image, layer, amount=3.0), alpha=True)
+        left, top, width, height = self.BOX
+        self.assert_same(added[..., 3], photo[top:top + height, left:left + width, 3])
+        self.assert_near(added[4:, :, :3], photo[24:top + height, left:left + width, :3], 0.01)
+        self.assertGreater(np.abs(added[:4, :, :3] - photo[top:24, left:left + width, :3]).mean(), 2 / 255)
+
+    def assert_refused(self, message, image, *drawables, **arguments):
+        image.clean_all()
+        layers = image.get_layers()
+        with self.assertRaisesRegex(Refused, message):
+            self.explore(image, *drawables, **arguments)
+        self.assertEqual(image.get_layers(), layers)
+        self.assertFalse(image.is_dirty())
+
+    def test_refusals(self):
+        image, layer = self.selected()
+        self.assert_refused('There is no model “nonsense”', image, layer, model='nonsense')
+        self.assert_refused('there is no display', image, layer, run_mode=Gimp.RunMode.INTERACTIVE)
+        self.assert_refused('Choose one layer', image, layer, layer)
+        image.select_rectangle(REPLACE, 5, 5, 1, 1)
+        self.assert_refused('components up to number 3 only', image, layer, component=4)
+        image.resize(200, 100, 0, 0)
+        image.select_rectangle(REPLACE, 150, 80, 20, 20)
+        self.assert_refused('does not touch the layer', image, layer)
+        image, layer = new_image(np.full((600, 20, 1), 0.5))
+        image.select_rectangle(REPLACE, 0, 0, 20, 520)
+        self.assert_refused('selection is 20 × 520 pixels large', image, layer)
+
+
 # ---- From a script --------------------------------------------------------------------------------------------
 
 class Scripts(GimpTest):

@@ -47,9 +47,29 @@ def run_plug_in(folder, photo, run_mode):
     image.delete()
 
 
+def run_explorer(folder):
+    """Leaves in the folder what came of it."""
+    import test_gimp_batch as batch
+
+    image = batch.load(f'{folder}/photo.png')
+    layer = image.get_layers()[0]
+    image.select_rectangle(batch.REPLACE, 300, 200, 60, 40)
+    image.clean_all()
+    result = {}
+    try:
+        added, = batch.call('explore', image, layer, run_mode=batch.Gimp.RunMode.INTERACTIVE, model='fast')
+        result['report'] = batch.report(added)
+        batch.np.save(f'{folder}/alternative.npy', batch.np.rint(255 * batch.get_pixels(added)).astype('uint8'))
+    except batch.Refused as message:
+        result['refused'] = str(message)
+    result |= {'layers': len(image.get_layers()), 'dirty': image.is_dirty()}
+    pathlib.Path(folder, 'result.json').write_text(json.dumps(result))
+    image.delete()
+
+
 # ---- Outside --------------------------------------------------------------------------------------------------
 
-class DialogTest(unittest.TestCase):
+class ScreenTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         temporary = tempfile.TemporaryDirectory()
@@ -60,13 +80,6 @@ class DialogTest(unittest.TestCase):
             status, output = gimp.run(os.environ, gimp.call('test_gimp_batch', 'save_photo', f'{cls.folder}/{name}.png', *size))
             assert status == 0, output
 
-    def start(self, run_mode='INTERACTIVE', photo='photo'):
-        self.gimp = gimp.start(os.environ, gimp.call('test_gimp_dialog', 'run_plug_in', str(self.folder), photo, run_mode))
-        self.addCleanup(self.gimp.kill)
-        if run_mode == 'INTERACTIVE':
-            self.dialog = gimp.wait_for(lambda: gimp.find_window('^Denoise with Confidence$'))
-            self.wait_for_status('^(Noise about|The photo as it is)')
-
     def finish(self):
         """What came of it."""
         status, output = gimp.finish(self.gimp)
@@ -76,12 +89,6 @@ class DialogTest(unittest.TestCase):
 
     def button(self, name):
         return gimp.find(self.dialog, ('push button', 'button'), f'^{name}$')
-
-    def automatic(self):
-        return gimp.find(self.dialog, ('check box',), 'Estimate the noise')
-
-    def level(self):
-        return gimp.find(self.dialog, ('spin button',), '^Noise level$')
 
     def is_sensitive(self, widget):
         return gimp.is_state(widget, 'SENSITIVE')
@@ -126,6 +133,21 @@ class DialogTest(unittest.TestCase):
                         and np.abs(whole[y:y + height, x:x + width] - part).max() <= levels):
                     return slice(y, y + height), slice(x, x + width)
         self.fail('not a part of it')
+
+
+class DialogTest(ScreenTest):
+    def start(self, run_mode='INTERACTIVE', photo='photo'):
+        self.gimp = gimp.start(os.environ, gimp.call('test_gimp_dialog', 'run_plug_in', str(self.folder), photo, run_mode))
+        self.addCleanup(self.gimp.kill)
+        if run_mode == 'INTERACTIVE':
+            self.dialog = gimp.wait_for(lambda: gimp.find_window('^Denoise with Confidence$'))
+            self.wait_for_status('^(Noise about|The photo as it is)')
+
+    def automatic(self):
+        return gimp.find(self.dialog, ('check box',), 'Estimate the noise')
+
+    def level(self):
+        return gimp.find(self.dialog, ('spin button',), '^Noise level$')
 
     # In this order: the first one sets the last values, of which the later ones know.
     def test_1_denoise(self):
@@ -275,7 +297,7 @@ class DialogTest(unittest.TestCase):
             gimp.press(self.automatic())
         switch('Grain as measured')
         self.choose('Denoised')
-        self.wait_for_status('^Noise about[\s\S]*assumed')
+        self.wait_for_status(r'^Noise about[\s\S]*assumed')
         seen = self.preview('control')
         for name, number in (('Grain size', 1.5), ('Luminance', 40), ('Colour', 30), ('Keep grain where unsure', 60)):
             value(name, number)
@@ -323,3 +345,60 @@ class DialogTest(unittest.TestCase):
         self.assertTrue(self.warnings)
         for each in self.warnings:
             self.assertEqual(each, '')
+
+
+class ExplorerTest(ScreenTest):
+    def start(self):
+        self.gimp = gimp.start(os.environ, gimp.call('test_gimp_dialog', 'run_explorer', str(self.folder)))
+        self.addCleanup(self.gimp.kill)
+        self.dialog = gimp.wait_for(lambda: gimp.find_window('^Explore Alternatives$'))
+        return self.wait_for_status('^The mean colour here is ')
+
+    def slider(self, number):
+        return gimp.find(self.dialog, ('slider',), f'^Component {number}$')
+
+    def move(self, number, amount):
+        self.slider(number).get_value_iface().set_current_value(amount)
+
+    def test_explore(self):
+        """A slider changes the selection, and nothing else; OK makes a layer of what is seen."""
+        status = self.start()
+        self.assertRegex(status, r'^The mean colour here is R [\d.]+ G [\d.]+ B [\d.]+ ± [\d.]+ [\d.]+ [\d.]+ levels '
+                                 r'\(standard error\)\.$')
+        self.assertTrue(gimp.find(self.dialog, ('label',), r'^Component 1: up to ± [\d.]+ levels$'))
+        mean = self.preview('explore-mean')
+        self.move(1, 3)
+        self.move(2, -2)
+        moved = self.preview('explore-moved')
+        difference = np.abs(moved - mean).max(axis=2)
+        self.assertGreater(difference.max(), 3)
+        rows, columns = np.nonzero(difference)
+        for places, length in (rows, 4 * 40), (columns, 4 * 60):  # four times enlarged, in the middle
+            self.assertGreaterEqual(places.min(), 240 - length / 2 - 4)
+            self.assertLess(places.max(), 240 + length / 2 + 4)
+        gimp.press(self.button('Back to the mean'))
+        np.testing.assert_array_equal(self.preview('explore-back'), mean)
+        self.move(1, 3)
+        self.move(2, -2)
+        gimp.press(self.button('OK'))
+        result = self.finish()
+        self.assertEqual((result['layers'], result['report']['amounts']), (2, [3, -2, 0, 0]))
+        layer = np.load(self.folder / 'alternative.npy').astype(int)
+        self.assertEqual(layer.shape, (40, 60, 3))
+        self.assert_part_of(layer, moved[::4, ::4], 1)
+        self.assertEqual(self.warnings[-1], '')
+
+    def test_other_noise_and_cancel(self):
+        """Another noise level has other components; cancelling at once leaves the image alone."""
+        before = self.start()
+        spin = gimp.find(self.dialog, ('spin button',), '^Noise level$')
+        spin.get_value_iface().set_current_value(40)
+        gimp.wait_for(lambda: not self.is_sensitive(self.button('OK')))
+        after = self.wait_for_status('^The mean colour here is ')
+        self.assertNotEqual(before, after)
+        spin.get_value_iface().set_current_value(10)
+        spin.get_value_iface().set_current_value(11)
+        gimp.press(self.button('Cancel'))
+        result = self.finish()
+        self.assertEqual((result['layers'], result['dirty']), (1, False))
+        self.assertEqual(self.warnings[-1], '')

@@ -530,3 +530,45 @@ gw_photo_sample (GeglBuffer *photo, const GeglRectangle *region, const GwModel *
 
   return TRUE;
 }
+
+/* ---- Alternatives ---------------------------------------------------------------------------------------- */
+
+gboolean
+gw_photo_components (GeglBuffer *photo, const GeglRectangle *region, const float *weights,
+                     const GwModel *model, const GwNoise *noise, int n, const GwRun *run,
+                     GwComponents *components, GError **error)
+{
+  g_auto (View) view = { 0 };
+  GwWindow window;
+  GwPhoto source;
+
+  *components = (GwComponents) { 0 };
+  if (!gw_photo_check (photo, error))
+    return FALSE;
+  view = view_of_region (photo, region, model);
+  window = (GwWindow) { region->x - view.extent.x, region->y - view.extent.y, region->width, region->height };
+  source = source_of (&view);
+
+  return gw_components (gw_model_score, model, &source, noise, window, weights, n, 0, run, components, error);
+}
+
+GeglBuffer *
+gw_photo_alternative (GeglBuffer *photo, const GeglRectangle *region, const GwComponents *components,
+                      const double *amounts)
+{
+  const gsize length = (gsize) region->width * components->channels, size = length * region->height;
+  g_autofree float *mean = g_memdup2 (components->mean, sizeof (float) * size);
+  const GwPosterior rows
+      = { .n_rows = region->height, .width = region->width, .channels = components->channels, .mean = mean };
+  g_auto (View) view = view_new (photo);
+  GwDenoised alternative;
+
+  for (int k = 0; k < components->n; k++)
+    for (gsize i = 0; i < size && amounts[k] != 0; i++)
+      mean[i] += amounts[k] * components->sd[k] * components->directions[k * size + i];
+  view.extent = view.region = *region;
+  begin_result (&view, view.format, GW_MAP_NONE, &alternative);
+  write_rows (&rows, &view, NULL); /* from memory to memory */
+
+  return alternative.denoised;
+}

@@ -79,6 +79,27 @@ gboolean gw_photo_sample (GeglBuffer *photo, const GeglRectangle *region, const 
                           const GwNoise *noise, const GwSampling *sampling, int n, GwMap map,
                           const GwRun *run, GwSamples *result, GError **error);
 
+/**
+ * gw_photo_components:
+ * @region: a part of the buffer
+ * @weights: (nullable): of its pixels
+ * @components: (out): gw_components() of the region, to be cleared with gw_components_clear()
+ */
+gboolean gw_photo_components (GeglBuffer *photo, const GeglRectangle *region, const float *weights,
+                              const GwModel *model, const GwNoise *noise, int n, const GwRun *run,
+                              GwComponents *components, GError **error);
+
+/**
+ * gw_photo_alternative:
+ * @region: that @components are of
+ * @amounts: one for each component, in its standard deviations
+ *
+ * Returns: a new buffer with the region, moved to (0, 0), float, as it could be as well: its posterior mean, moved along the
+ * components.  What gw_photo_denoise() keeps is kept.
+ */
+GeglBuffer *gw_photo_alternative (GeglBuffer *photo, const GeglRectangle *region,
+                                  const GwComponents *components, const double *amounts);
+
 /* What gw_photo_denoise() reads for @region: a private buffer with just this much (at the same place) gives the same. */
 GeglRectangle gw_photo_extent (GeglBuffer *photo, const GeglRectangle *region, const GwModel *model);
 

@@ -461,6 +461,7 @@ gw_preview_show (GwPreview *preview, const GeglRectangle *region, GeglBuffer *de
   g_clear_pointer (&preview->uncertainty, cairo_surface_destroy);
   preview->region = *region;
   preview->denoised = to_surface (denoised, gegl_buffer_get_extent (denoised), 1.0);
-  preview->uncertainty = to_surface (uncertainty, gegl_buffer_get_extent (uncertainty), 1.0);
+  if (uncertainty)
+    preview->uncertainty = to_surface (uncertainty, gegl_buffer_get_extent (uncertainty), 1.0);
   gtk_widget_queue_draw (preview->area);
 }

@@ -48,7 +48,8 @@ void gw_preview_set_zoom (GwPreview *preview, int zoom);
 /**
  * gw_preview_show:
  * @region: of the photo
- * @denoised, @uncertainty: pictures of it
+ * @denoised: a picture of it
+ * @uncertainty: (nullable): another
  *
  * They stay until others come, wherever the preview moves.
  */
