@@ -128,26 +128,43 @@ def measure(files, sigma, kind, denoise):
 
 def draw_curves(figures, folder):
     """figures: {model: {noise sd: Calibration}}. Writes reliability.png and sparsification.png."""
-    from matplotlib import pyplot
+    from matplotlib import pyplot, ticker
 
-    plot, axes = pyplot.subplots(1, len(figures), figsize=(5 * len(figures), 5), squeeze=False, layout='constrained')
-    for axis, (name, rows) in zip(axes[0], figures.items()):
-        for sigma, row in rows.items():
-            axis.loglog(row.predicted, row.true, 'o-', markersize=3, label=f'noise {sigma:g}')
-        ends = axis.get_xlim()
-        axis.plot(ends, ends, 'k:', linewidth=1)
-        axis.set(title=name, xlabel='predicted sd, levels', ylabel='RMS error, levels', aspect='equal')
-        axis.legend()
+    def panels(height):
+        plot, axes = pyplot.subplots(1, len(figures), figsize=(4.5 * len(figures), height), squeeze=False, sharex=True,
+                                     sharey=True, layout='constrained')
+        for axis, name in zip(axes[0], figures):
+            axis.set_title(name)
+            axis.grid(alpha=0.3)
+        return plot, axes[0]
+
+    def curves(rows):
+        """The lower the noise, the darker."""
+        for number, (sigma, row) in enumerate(rows.items()):
+            yield row, {'color': pyplot.cm.viridis(0.85 * number / max(len(rows) - 1, 1)), 'label': f'noise {sigma:g}'}
+
+    plot, axes = panels(4.7)
+    for axis, rows in zip(axes, figures.values()):
+        for row, style in curves(rows):
+            axis.loglog(row.predicted, row.true, 'o-', markersize=3, **style)
+        axis.axline((1, 1), (2, 2), color='k', linestyle=':', linewidth=1)
+        axis.set(xlabel='predicted sd, levels', aspect='equal')
+        for side in (axis.xaxis, axis.yaxis):
+            side.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+            side.set_major_formatter('{x:g}')
+            side.set_minor_locator(ticker.NullLocator())
+    axes[0].set_ylabel('RMS error, levels')
+    axes[0].legend()
     plot.savefig(folder / 'reliability.png', dpi=80, bbox_inches='tight')
 
-    plot, axes = pyplot.subplots(1, len(figures), figsize=(5 * len(figures), 4), squeeze=False, layout='constrained')
-    for axis, (name, rows) in zip(axes[0], figures.items()):
-        for colour, (sigma, row) in enumerate(rows.items()):
-            axis.plot(row.by_sd, f'C{colour}', label=f'noise {sigma:g}')
-            axis.plot(row.by_error, f'C{colour}:')
-        axis.set(title=name, xlabel='% of pixels taken away, least certain first\n(dotted: worst first)',
-                 ylabel='RMS error of the others, relative')
-        axis.legend()
+    plot, axes = panels(4)
+    for axis, rows in zip(axes, figures.values()):
+        for row, style in curves(rows):
+            axis.plot(row.by_sd, **style)
+            axis.plot(row.by_error, color=style['color'], linestyle=':')
+        axis.set(xlabel='% of pixels taken away, least certain first\n(dotted: worst first)')
+    axes[0].set_ylabel('RMS error of the others, relative')
+    axes[0].legend()
     plot.savefig(folder / 'sparsification.png', dpi=80, bbox_inches='tight')
 
 
@@ -205,7 +222,7 @@ def main():
         for by, denoise in runs.items():
             for sigma in arguments.sigma:
                 psnr, similarity, calibration = measure(files, sigma, arguments.kind, denoise(sigma))
-                curves.setdefault(f'{name}, {by}', {})[sigma] = calibration
+                curves.setdefault(name, {})[sigma] = calibration      # the program's, if there is one
                 print(f'| {name} | {by} | {sigma:g} | {psnr:.2f} | {similarity:.4f}', calibration, flush=True)
     if arguments.figures:
         arguments.figures.mkdir(parents=True, exist_ok=True)

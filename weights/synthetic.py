@@ -10,8 +10,9 @@ is learned by denoising score matching, and a second-order score with the same t
 * residual:  C = sigma^2 I + sigma^4 s2 regressed on r r^T, r = x - D(y)
 * NLL:       C by the Gaussian likelihood of r (diagonal only)
 s2 is diagonal, or diag(alpha) + beta beta^T of rank 20. Printed is the mean squared error of s2, in units of
-1 / sigma^4, against the truth on fresh noisy points: of the diagonal, or of the whole matrix; and the time to evaluate
-it against that of differentiating s1. The last column "Jacobian" is s1's derivative by automatic differentiation.
+1 / sigma^4, against the truth on 256 fresh noisy points: of the diagonal, or of the whole matrix; before that, the time
+to evaluate it against that of differentiating s1. "zero" is the error of saying nothing, "Jacobian" that of s1's derivative by
+automatic differentiation, "probes" the same by finite differences along 16 random directions.
 
 SPDX-License-Identifier: GPL-3.0-or-later
 """
@@ -24,6 +25,7 @@ import torch
 from torch import nn
 
 DIMENSIONS, RANK, BATCH, WIDTH = 100, 20, 256, 256
+PROBES, STEP = 16, 0.1              # finite differences; their step relative to the noise
 
 
 class Gaussians:
@@ -45,7 +47,7 @@ class Gaussians:
         d = y[:, None] - self.means
         gradient = -torch.einsum('kij,bkj->bki', inverse, d)
         logits = self.weights.log() - 0.5 * torch.logdet(covariances) + 0.5 * (gradient * d).sum(2)
-        return of_mixture(logits, gradient, -inverse[None].expand(len(y), -1, -1, -1))
+        return of_mixture(logits, gradient, lambda w: -torch.einsum('bk,kij->bij', w, inverse))
 
 
 class Logistics:
@@ -72,15 +74,15 @@ class Logistics:
         gradient = (share * first).sum(3) / self.scales
         curvature = (share * second).sum(3) / self.scales ** 2 - gradient ** 2
         logits = self.weights.log() + (log_density.logsumexp(3) - self.scales.log()).sum(2)
-        return of_mixture(logits, gradient, torch.diag_embed(curvature))
+        return of_mixture(logits, gradient, lambda w: torch.diag_embed(torch.einsum('bk,bki->bi', w, curvature)))
 
 
 def of_mixture(logits, gradient, hessian):
-    """Hessian of log sum_k exp(logits_k), given gradient (B,K,N) and Hessian (B,K,N,N) of every component."""
+    """Hessian of log sum_k exp(logits_k), (B,N,N), given the components' gradients (B,K,N) and a function that averages
+    their Hessians with weights (B,K)."""
     w = logits.softmax(1)
-    mean = torch.einsum('bk,bki->bi', w, gradient)
-    return torch.einsum('bk,bkij->bij', w, hessian) + torch.einsum('bk,bki,bkj->bij', w, gradient, gradient) \
-        - mean[:, :, None] * mean[:, None]
+    d = gradient - torch.einsum('bk,bki->bi', w, gradient)[:, None]
+    return hessian(w) + (w[..., None] * d).mT @ d
 
 
 def densities():
@@ -169,25 +171,46 @@ def train(network, objective, seconds):
     return network
 
 
-def timed(function):
-    """Seconds a call, the least of five."""
+def milliseconds(function):
+    """Processor time of a call, the least of ten."""
     times = []
-    for _ in range(5):
-        start = time.perf_counter()
+    for _ in range(10):
+        start = time.process_time()
         function()
-        times.append(time.perf_counter() - start)
-    return min(times)
+        times.append(time.process_time() - start)
+    return 1000 * min(times)
 
 
-def jacobian(first, y, sigma, diagonal):
-    """sigma^2 s2 by differentiating s1 (B,N,N), or its diagonal: one backward pass a dimension."""
+def speed():
+    """Prints what it takes to evaluate s2 at 256 points, which depends on the networks' shape alone."""
+    print('| s2 | learned, ms | Jacobian, ms | times as long | probes, ms |\n|---|---|---|---|---|')
+    first, y = Network(DIMENSIONS, 1), torch.randn(BATCH, DIMENSIONS)
+    for low_rank in (False, True):
+        second = Network(DIMENSIONS * (1 + RANK * low_rank), 1)
+        with torch.no_grad():
+            own = milliseconds(lambda: matrix(second(y), low_rank))
+        other = milliseconds(lambda: jacobian(first, y, 1, low_rank))
+        probes = '' if low_rank else f'{milliseconds(lambda: hutchinson(first, y, 1)):.1f}'
+        print(f'| {"low rank" if low_rank else "diagonal"} | {own:.1f} | {other:.1f} | {other / own:.0f} | {probes} |')
+
+
+def jacobian(first, y, sigma, low_rank):
+    """sigma^2 s2 by differentiating s1, (B,N,N) or its diagonal (B,N): a backward pass a dimension, all in one batch."""
     y = y.detach().requires_grad_()
     s = sigma * first(y)                            # sigma^2 s1
-    rows = []
-    for i in range(DIMENSIONS):
-        gradient, = torch.autograd.grad(s[:, i].sum(), y, retain_graph=True)
-        rows.append(gradient[:, i] if diagonal else gradient)
-    return torch.stack(rows, 1)
+    one = torch.eye(DIMENSIONS)[:, None].expand(-1, *s.shape)
+    rows, = torch.autograd.grad(s, y, one, is_grads_batched=True)       # (N,B,N)
+    return rows.transpose(0, 1) if low_rank else torch.diagonal(rows, dim1=0, dim2=2)
+
+
+@torch.no_grad()
+def hutchinson(first, y, sigma):
+    """The diagonal of sigma^2 s2 by central differences of s1 along random signs (Bekas, Kokiopoulou, Saad 2007)."""
+    total, step = torch.zeros_like(y), STEP * sigma
+    for _ in range(PROBES):
+        v = torch.randint_like(y, 2) * 2 - 1
+        total += v * (first(y + step * v) - first(y - step * v)) * sigma / (2 * step)
+    return total / PROBES
 
 
 def main():
@@ -195,9 +218,9 @@ def main():
     parser.add_argument('--minutes', type=float, default=1.0, help='processor time to train each network')
     seconds = 60 * parser.parse_args().minutes
     torch.set_num_threads(1)
-    print('| density | sigma | s2 | zero | Jacobian | D2SM | D2SM-VR | residual | NLL | ms for 256 points | Jacobian, ms '
-          '| speed-up |')
-    print('|---' * 12 + '|')
+    speed()
+    print('\n| density | sigma | s2 | zero | Jacobian | probes | D2SM | D2SM-VR | residual | NLL |')
+    print('|---' * 10 + '|')
     for name, density in densities():
         scale = density.sample(10000).std().item()
         for sigma in (0.01, 0.05, 0.1):
@@ -209,7 +232,8 @@ def main():
             for low_rank in (False, True):
                 truth = true if low_rank else torch.diagonal(true, dim1=1, dim2=2)
                 error = lambda h: f'{(h - truth).square().mean().item():.2e}'
-                cells = [error(torch.zeros_like(truth)), error(jacobian(first, y, sigma, not low_rank))]
+                cells = [error(torch.zeros_like(truth)), error(jacobian(first, y, sigma, low_rank)),
+                         '' if low_rank else error(hutchinson(first, y, sigma))]
                 for kind in ('D2SM', 'D2SM-VR', 'residual', 'NLL'):
                     if kind == 'NLL' and low_rank:
                         cells.append('')
@@ -218,11 +242,7 @@ def main():
                     train(second, lambda: loss(kind, first, second, density.sample(BATCH), sigma, low_rank), seconds)
                     with torch.no_grad():
                         cells.append(error(estimate(kind, second, y, low_rank)))
-                with torch.no_grad():
-                    own = timed(lambda: matrix(second(y), low_rank))
-                other = timed(lambda: jacobian(first, y, sigma, not low_rank))
-                print('|', name, '|', sigma, '|', 'low rank' if low_rank else 'diagonal', '|', ' | '.join(cells),
-                      f'| {1000 * own:.1f} | {1000 * other:.0f} | {other / own:.0f} |', flush=True)
+                print('|', name, '|', sigma, '|', 'low rank' if low_rank else 'diagonal', '|', ' | '.join(cells), '|', flush=True)
 
 
 if __name__ == '__main__':

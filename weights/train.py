@@ -40,13 +40,14 @@ WARM_UP = 200                       # steps
 FALL = 0.3                          # share of the time in which the rate falls to zero
 TRUNK = 'd', 'dn', 'mid', 'up', 'u'  # layers whose kernels Muon trains
 FIRST_WEIGHT, SECOND_WEIGHT = 6, 0.05
+BETA = 0.5                          # of beta-NLL; 0 is the likelihood itself
 SOFT = (2 / 255) ** 2
 VALIDATION_CROPS, VALIDATION_SIDE, VALIDATION_LEVELS = 48, 128, (5, 15, 25, 50)
 
 
-def weighted(nll, ratio):
-    """beta-NLL with beta = 0.5. nll: (B,H,W); ratio: variance over squared noise level, any number of channels."""
-    return (ratio.detach().mean(1).sqrt() * nll).clamp(max=50)
+def weighted(nll, ratio, beta=BETA):
+    """beta-NLL. nll: (B,H,W); ratio: variance over squared noise level, any number of channels."""
+    return (ratio.detach().mean(1) ** beta * nll).clamp(max=50)
 
 
 def importance(level):
@@ -55,16 +56,16 @@ def importance(level):
     return FIRST_WEIGHT / (level ** 2 + SOFT).sqrt()
 
 
-def colour_losses(x, mean, g, level):
+def colour_losses(x, mean, g, level, beta):
     """-> weighted squared error (B,H,W), weighted likelihood (B,H,W), mean of r^2 / variance."""
     r = x - mean
     v = model.variance(g, level)
     return ((r.square() * importance(level)).sum(1),
-            weighted(model.gaussian_nll(r.detach(), g, level), v / level ** 2),
+            weighted(model.gaussian_nll(r.detach(), g, level), v / level ** 2, beta),
             (r.detach().square() / v.detach()).mean())
 
 
-def white_losses(net, x, level):
+def white_losses(net, x, level, beta=BETA):
     """Of clean crops x with white noise of that level, (B,3,H,W) both: first loss, second loss, mean of r^2 / variance.
     One crop in GREY becomes grey."""
     n = len(x) // GREY
@@ -76,17 +77,17 @@ def white_losses(net, x, level):
     h, w = x.shape[2:]
     told = torch.cat([told, level])
     mean, g = (t[..., :h, :w] for t in net(model.pad(y, net.multiple), model.pad(told, net.multiple)))
-    first, second, zms = colour_losses(x, mean[n:], g[n:], level)
+    first, second, zms = colour_losses(x, mean[n:], g[n:], level, beta)
 
     r = grey - mean[:n].mean(1, keepdim=True)
     v = model.grey_variance(g[:n], told[:n])
     ratio = v / grey_level ** 2
     first_grey = (r.square() * importance(grey_level)).sum(1)
-    second_grey = weighted(0.5 * (r.detach() ** 2 / v + ratio.log()).squeeze(1), ratio)
+    second_grey = weighted(0.5 * (r.detach() ** 2 / v + ratio.log()).squeeze(1), ratio, beta)
     return torch.cat([first_grey, first]).mean(), torch.cat([second_grey, second]).mean(), zms
 
 
-def camera_losses(net, x, level_error, generator):
+def camera_losses(net, x, level_error, generator, beta=BETA):
     """The same for clean crops x photographed by random cameras. The network is told the noise's level and grain
     wrong, as an estimate from one photo is (level_error: sd of its logarithm), so that its variance allows for that."""
     target, y = photograph(x, generator)
@@ -96,7 +97,7 @@ def camera_losses(net, x, level_error, generator):
     level = level * (level_error * (normal(len(x), 1, 1, 1) + 0.3 * normal(len(x), 3, 1, 1))).exp()
     grain = (1 + grain) * (GRAIN_ERROR * normal(*grain.shape)).exp() - 1
     mean, g = net(y, noise.planes(level, grain))
-    first, second, zms = colour_losses(target, mean, g, level)
+    first, second, zms = colour_losses(target, mean, g, level, beta)
     return first.mean(), second.mean(), zms
 
 
