@@ -2,10 +2,9 @@
 
     calibrate.py WEIGHTS.safetensors PHOTOS... --out OUT.safetensors --version N [--steps 3000]
 
-While everything is trained together the head gets the share of the gradient that leaves the mean in peace, follows features that
-still change, and sees crops of 64x64 pixels, on which the mean knows less than on a photo. Here it has the features to itself,
-larger crops, and the likelihood without beta-NLL's weights, which is the one whose minimum makes the mean of
-error^2 / variance one. Noise is that of train.py, cameras' included if the network knows it.
+While everything is trained together, the head gets that share of the gradient which leaves the mean in peace, and follows
+features that still change. Here it has the features to itself, and the likelihood without beta-NLL's weights. Noise is that
+of train.py, cameras' included, but less of it: see experiments.md for what its share does.
 
 SPDX-License-Identifier: GPL-3.0-or-later
 """
@@ -17,10 +16,11 @@ import model
 import noise
 import tensorfile
 from photos import Photos, with_grain
-from train import CAMERA, WARM_UP, camera_losses, white_losses
+from train import WARM_UP, camera_losses, white_losses
 
 HEAD = 'h1', 'h2'
 BATCH, CROP = 8, 96
+CAMERA = 8                          # one step in so many has cameras' noise, if the network knows it
 FALL = 0.5                          # share of the steps in which the rate falls to zero
 REPORT = 200                        # steps
 
