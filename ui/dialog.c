@@ -156,7 +156,8 @@ typedef struct
   GeglBuffer *photo;
   GeglRectangle region;
   const GwModel *model;
-  gboolean first_look;
+  gboolean glance;     /* the noise is not measured yet: make do with a rough estimate */
+  gboolean first_look; /* something better will follow */
   GwNoiseTold told;
   GwPhotoNoise noise;
   GwDenoised result;
@@ -285,10 +286,16 @@ compute (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
   const GeglRectangle extent = gw_photo_extent (request->photo, &request->region, request->model);
   const gint64 start = g_get_monotonic_time ();
   GError *error = NULL;
-  gboolean success;
+  gboolean success = TRUE;
 
-  success = gw_photo_denoise (request->photo, &request->region, request->model, &request->noise.assumed,
-                              GW_MAP_COLOUR, TRUE, &run, &request->result, &error);
+  if (request->glance)
+    {
+      success = gw_photo_noise_glance (request->photo, &request->region, &run, &request->noise, &error);
+      gw_photo_noise_assume (&request->noise, &request->told);
+    }
+  success = success
+            && gw_photo_denoise (request->photo, &request->region, request->model, &request->noise.assumed,
+                                 GW_MAP_COLOUR, TRUE, &run, &request->result, &error);
   request->pace = 1e-6 * (g_get_monotonic_time () - start) / ((double) extent.width * extent.height);
   end_task (task, success, &error);
 }
@@ -319,6 +326,7 @@ start_computing (Dialog *dialog, const GwModel *model, gboolean first_look)
   Request *request = request_new (dialog, model);
 
   request->first_look = first_look;
+  request->glance = !dialog->measured;
   start_task (dialog, dialog->computing, compute, computed, request, request_free);
 }
 
@@ -344,6 +352,8 @@ computed (GObject *source, GAsyncResult *async, gpointer data)
     }
 
   model = chosen_model (dialog, NULL);
+  if (request->glance)
+    return;
   if (request->first_look)
     start_computing (dialog, model, FALSE);
   else if (!is_checked (dialog, model) && !dialog->checking)
@@ -360,8 +370,8 @@ cancel (GCancellable **cancellable)
   g_clear_object (cancellable);
 }
 
-/* Has what is seen computed, unless the noise is not known yet.  The better model takes a second, so the faster one gives a
- * first look. */
+/* Has what is seen computed.  The better model takes a second, so the faster one gives a first look, even before the noise
+ * has been measured. */
 static void
 update (gpointer data)
 {
@@ -385,11 +395,9 @@ update (gpointer data)
       gw_photo_noise_assume (&dialog->noise, &told);
     }
   say_result (dialog);
-  if (!dialog->measured)
-    return;
 
   dialog->computing = g_cancellable_new ();
-  start_computing (dialog, quick ? quick : model, quick && quick != model);
+  start_computing (dialog, quick ? quick : model, !dialog->measured || (quick && quick != model));
 }
 
 static void
@@ -557,6 +565,7 @@ gw_dialog_run (GimpProcedure *procedure, GimpProcedureConfig *config, GimpDrawab
 
   gtk_widget_show (gimp_dialog);
   start_measuring (&dialog);
+  update (&dialog);
   ok = gimp_procedure_dialog_run (GIMP_PROCEDURE_DIALOG (gimp_dialog));
 
   g_signal_handlers_disconnect_by_data (config, &dialog);

@@ -5,18 +5,33 @@
 #include <string.h>
 #include <glib/gi18n-lib.h>
 
-gboolean
-gw_photo_noise_measure (GeglBuffer *photo, const GwRun *run, GwPhotoNoise *noise, GError **error)
+static gboolean
+find_levels (GeglBuffer *photo, GwPhotoNoise *noise, GError **error)
 {
   double level;
 
-  *noise = (GwPhotoNoise) { 0 };
-  if (!gw_photo_estimate (photo, &noise->measured, run, error)
-      || !gw_photo_mean_level (photo, &noise->measured, &level, error))
+  if (!gw_photo_mean_level (photo, &noise->measured, &level, error))
     return FALSE;
   noise->measured_levels = 255 * level;
 
   return TRUE;
+}
+
+gboolean
+gw_photo_noise_measure (GeglBuffer *photo, const GwRun *run, GwPhotoNoise *noise, GError **error)
+{
+  *noise = (GwPhotoNoise) { 0 };
+
+  return gw_photo_estimate (photo, &noise->measured, run, error) && find_levels (photo, noise, error);
+}
+
+gboolean
+gw_photo_noise_glance (GeglBuffer *photo, const GeglRectangle *region, const GwRun *run, GwPhotoNoise *noise,
+                       GError **error)
+{
+  *noise = (GwPhotoNoise) { 0 };
+
+  return gw_photo_glance (photo, region, &noise->measured, run, error) && find_levels (photo, noise, error);
 }
 
 void

@@ -32,6 +32,10 @@ typedef struct
 /* Measures the noise in the photo; the first thing to do. */
 gboolean gw_photo_noise_measure (GeglBuffer *photo, const GwRun *run, GwPhotoNoise *noise, GError **error);
 
+/* Measures it roughly and at once, in a part of the photo. */
+gboolean gw_photo_noise_glance (GeglBuffer *photo, const GeglRectangle *region, const GwRun *run,
+                                GwPhotoNoise *noise, GError **error);
+
 /* Decides what noise to tell the model: measured before, and told. */
 void gw_photo_noise_assume (GwPhotoNoise *noise, const GwNoiseTold *told);
 

@@ -280,6 +280,19 @@ gw_photo_estimate (GeglBuffer *photo, GwNoise *noise, const GwRun *run, GError *
 }
 
 gboolean
+gw_photo_glance (GeglBuffer *photo, const GeglRectangle *region, GwNoise *noise, const GwRun *run,
+                 GError **error)
+{
+  g_auto (View) view = view_new (photo);
+  GwPhoto source;
+
+  view.extent = *region;
+  source = source_of (&view);
+
+  return gw_noise_estimate (&source, noise, run->cancellable, error);
+}
+
+gboolean
 gw_photo_mean_level (GeglBuffer *photo, const GwNoise *noise, double *level, GError **error)
 {
   g_auto (View) view = view_new (photo);

@@ -35,6 +35,10 @@ gboolean gw_photo_check (GeglBuffer *photo, GError **error);
 /* The noise of the whole buffer: gw_noise_estimate() and gw_noise_refine(). */
 gboolean gw_photo_estimate (GeglBuffer *photo, GwNoise *noise, const GwRun *run, GError **error);
 
+/* gw_noise_estimate() from a part of it alone: rough, and at once. */
+gboolean gw_photo_glance (GeglBuffer *photo, const GeglRectangle *region, GwNoise *noise, const GwRun *run,
+                          GError **error);
+
 /* gw_noise_mean_level() in the buffer. */
 gboolean gw_photo_mean_level (GeglBuffer *photo, const GwNoise *noise, double *level, GError **error);
 
