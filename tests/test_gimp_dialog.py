@@ -302,6 +302,8 @@ class DialogTest(ScreenTest):
         for name, number in (('Grain size', 1.5), ('Luminance', 40), ('Colour', 30), ('Keep grain where unsure', 60)):
             value(name, number)
             seen = changed(seen)
+        self.choose('Uniform')
+        self.choose('fast')
         self.choose('Uncertainty')
         self.wait_for_status('^Uncertainty, sd')
         seen = changed(seen)
@@ -315,6 +317,8 @@ class DialogTest(ScreenTest):
         changed(seen)
         value('Number of samples', 1)
         value('Steps', 2)
+        value('Seed', 7)
+        self.choose('Langevin, Ozaki')
         self.wait_for_status('^These samples will take about')
         switch('New layers in a group')
         switch('Layer with the scale bar')
@@ -328,7 +332,7 @@ class DialogTest(ScreenTest):
         report = result['report']
         self.assertEqual((report['luminance_strength'], report['colour_strength'], report['keep_grain']), (0.4, 0.3, 0.6))
         self.assertAlmostEqual(report['grain_size'], 1.5, delta=0.01)
-        self.assertEqual(report['samples'], 1)
+        self.assertEqual((report['samples'], report['seed']), (1, 7))
         self.assertEqual((result['layers'], result['white']), (2, 0.5))  # the photo and the group
 
     def test_8_reset(self):
