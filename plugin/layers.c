@@ -128,16 +128,26 @@ new_layer (GimpImage *image, const char *name, GeglBuffer *like, int x, int y, g
   return layer;
 }
 
+/* With the alpha of the layer it came from.  @name: to be freed here */
+static GimpLayer *
+photo_layer (GimpImage *image, GimpLayer *source, GeglBuffer *photo, char *name, int x, int y)
+{
+  g_autofree char *owned = name;
+  GimpLayer *layer = new_layer (image, name, photo, x, y, gimp_drawable_has_alpha (GIMP_DRAWABLE (source)));
+  g_autoptr (GeglBuffer) buffer = gimp_drawable_get_buffer (GIMP_DRAWABLE (layer));
+
+  gegl_buffer_copy (photo, NULL, GEGL_ABYSS_NONE, buffer, NULL);
+
+  return layer;
+}
+
 static GimpLayer *
 denoised_layer (GimpImage *image, GimpLayer *source, const GwResult *result, int x, int y)
 {
   g_autofree char *item = gimp_item_get_name (GIMP_ITEM (source));
-  g_autofree char *name = g_strdup_printf (_ ("%s, denoised"), item);
   GimpLayer *layer
-      = new_layer (image, name, result->denoised, x, y, gimp_drawable_has_alpha (GIMP_DRAWABLE (source)));
-  g_autoptr (GeglBuffer) buffer = gimp_drawable_get_buffer (GIMP_DRAWABLE (layer));
+      = photo_layer (image, source, result->denoised, g_strdup_printf (_ ("%s, denoised"), item), x, y);
 
-  gegl_buffer_copy (result->denoised, NULL, GEGL_ABYSS_NONE, buffer, NULL);
   describe_result (layer, result, "posterior mean", "white = 1", 1, GW_COLOURS_GREY);
 
   return layer;
@@ -148,12 +158,9 @@ static GimpLayer *
 sample_layer (GimpImage *image, GimpLayer *source, const GwResult *result, int number, int x, int y)
 {
   g_autofree char *item = gimp_item_get_name (GIMP_ITEM (source));
-  g_autofree char *name = g_strdup_printf (_ ("%s, sample %d"), item, number + 1);
-  GeglBuffer *sample = result->samples->samples[number];
-  GimpLayer *layer = new_layer (image, name, sample, x, y, gimp_drawable_has_alpha (GIMP_DRAWABLE (source)));
-  g_autoptr (GeglBuffer) buffer = gimp_drawable_get_buffer (GIMP_DRAWABLE (layer));
+  GimpLayer *layer = photo_layer (image, source, result->samples->samples[number],
+                                  g_strdup_printf (_ ("%s, sample %d"), item, number + 1), x, y);
 
-  gegl_buffer_copy (sample, NULL, GEGL_ABYSS_NONE, buffer, NULL);
   describe_result (layer, result, "posterior sample", "white = 1", 1, GW_COLOURS_GREY);
 
   return layer;
@@ -180,12 +187,9 @@ static GimpLayer *
 alternative_layer (GimpImage *image, GimpLayer *source, const GwAlternative *alternative, int x, int y)
 {
   g_autofree char *item = gimp_item_get_name (GIMP_ITEM (source));
-  g_autofree char *name = g_strdup_printf (_ ("%s, alternative"), item);
   GimpLayer *layer
-      = new_layer (image, name, alternative->buffer, x, y, gimp_drawable_has_alpha (GIMP_DRAWABLE (source)));
-  g_autoptr (GeglBuffer) buffer = gimp_drawable_get_buffer (GIMP_DRAWABLE (layer));
+      = photo_layer (image, source, alternative->buffer, g_strdup_printf (_ ("%s, alternative"), item), x, y);
 
-  gegl_buffer_copy (alternative->buffer, NULL, GEGL_ABYSS_NONE, buffer, NULL);
   describe_alternative (layer, alternative);
 
   return layer;

@@ -142,3 +142,44 @@ weights_path (const char *name)
 {
   return g_build_filename (g_getenv ("GRAINWISE_WEIGHTS"), name, NULL);
 }
+
+double
+image_octave (const float *noise, int size, int channels, const double *weights, int side)
+{
+  double sum = 0;
+
+  for (int y = 0; y < size; y += side)
+    for (int x = 0; x < size; x += side)
+      {
+        double total = 0;
+
+        for (int k = 0; k < side * side; k++)
+          for (int c = 0; c < channels; c++)
+            total += weights[c] * noise[((gsize) (y + k / side) * size + x + k % side) * channels + c];
+        sum += total * total;
+      }
+  return sqrt (sum) / size;
+}
+
+void
+watch_progress (double fraction, gpointer data)
+{
+  Watch *watch = data;
+
+  g_assert_cmpfloat (fraction, >=, watch->last);
+  watch->last = fraction;
+  if (fraction > watch->stop)
+    g_cancellable_cancel (watch->cancellable);
+}
+
+GwModel *
+load_model (char *path)
+{
+  g_autofree char *owned = path;
+  g_autoptr (GError) error = NULL;
+  GwModel *model = gw_model_load (path, &error);
+
+  g_assert_no_error (error);
+
+  return model;
+}

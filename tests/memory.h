@@ -1,4 +1,4 @@
-/* Photos in memory, for tests.
+/* Photos in memory, for tests, and what else several of them need.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -36,9 +36,24 @@ GwNoise image_noise (double level, const Image *map);
 gboolean image_posterior (const GwModel *model, const Image *photo, const GwNoise *noise, const GwRun *run,
                           Result *result, GError **error);
 
+/* Of a square of noise: root mean square of the means over side x side pixels, times side, of a sum of channels. */
+double image_octave (const float *noise, int size, int channels, const double *weights, int side);
+
+/* A GwProgress that sees that it only grows, and cancels beyond @stop. */
+typedef struct
+{
+  GCancellable *cancellable;
+  double last, stop;
+} Watch;
+
+void watch_progress (double fraction, gpointer watch);
+
 /* A file of the test data, or of weights/. */
 char *test_data_path (const char *name);
 char *weights_path (const char *name);
+
+/* @path: (transfer full): one of them, a model */
+GwModel *load_model (char *path);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Image, image_free)
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Result, result_clear)

@@ -320,23 +320,11 @@ test_correlate (void)
 
 /* ---- Of photos ---------------------------------------------------------------------------------------------- */
 
-static GwModel *
-load (void)
-{
-  g_autofree char *path = test_data_path ("tiny.safetensors");
-  g_autoptr (GError) error = NULL;
-  GwModel *model = gw_model_load (path, &error);
-
-  g_assert_no_error (error);
-
-  return model;
-}
-
 /* The same bytes whatever the threads; the same eigenvectors from another start. */
 static void
 test_seeds (void)
 {
-  g_autoptr (GwModel) model = load ();
+  g_autoptr (GwModel) model = load_model (test_data_path ("tiny.safetensors"));
   g_autoptr (Image) photo = image_random (70, 50, 3, 0.2, 0.8, 1);
   const GwPhoto source = { 70, 50, 3, image_read, photo };
   const GwNoise noise = gw_noise_white (0.1);
@@ -368,7 +356,7 @@ static void
 test_edges (void)
 {
   static const GwWindow regions[] = { { 0, 0, 1, 1 }, { 12, 8, 1, 1 }, { 10, 0, 3, 9 }, { 0 } };
-  g_autoptr (GwModel) model = load ();
+  g_autoptr (GwModel) model = load_model (test_data_path ("tiny.safetensors"));
 
   for (int channels = 1; channels <= 3; channels += 2)
     for (guint i = 0; i < G_N_ELEMENTS (regions); i++)
@@ -403,27 +391,10 @@ test_edges (void)
         }
 }
 
-typedef struct
-{
-  GCancellable *cancellable;
-  double last, stop;
-} Watch;
-
-static void
-watch (double fraction, gpointer data)
-{
-  Watch *watch = data;
-
-  g_assert_cmpfloat (fraction, >=, watch->last);
-  watch->last = fraction;
-  if (fraction > watch->stop)
-    g_cancellable_cancel (watch->cancellable);
-}
-
 static void
 test_progress (void)
 {
-  g_autoptr (GwModel) model = load ();
+  g_autoptr (GwModel) model = load_model (test_data_path ("tiny.safetensors"));
   g_autoptr (Image) photo = image_random (40, 30, 3, 0, 1, 1);
   g_autoptr (GCancellable) cancellable = g_cancellable_new ();
   g_auto (GwComponents) found = { 0 };
@@ -432,7 +403,7 @@ test_progress (void)
   const GwNoise noise = gw_noise_white (0.1), wrong = gw_noise_white (-1);
   const GwWindow all = { 0 };
   Watch seen = { cancellable, 0, 2 };
-  const GwRun run = { .cancellable = cancellable, .progress = watch, .progress_data = &seen };
+  const GwRun run = { .cancellable = cancellable, .progress = watch_progress, .progress_data = &seen };
 
   g_assert_true (
       gw_components (gw_model_score, model, &source, &noise, all, NULL, 2, 1, &run, &found, &error));

@@ -10,21 +10,9 @@
 #include "reference.h"
 
 static GwModel *
-load (const char *path)
-{
-  g_autoptr (GError) error = NULL;
-  g_autofree char *owned = (char *) path;
-  GwModel *model = gw_model_load (path, &error);
-
-  g_assert_no_error (error);
-
-  return model;
-}
-
-static GwModel *
 tiny (void)
 {
-  return load (test_data_path ("tiny.safetensors"));
+  return load_model (test_data_path ("tiny.safetensors"));
 }
 
 static void
@@ -168,7 +156,7 @@ test_streaming (void)
 static void
 test_homogeneity (void)
 {
-  g_autoptr (GwModel) model = load (weights_path ("best.safetensors"));
+  g_autoptr (GwModel) model = load_model (weights_path ("best.safetensors"));
   g_autoptr (Image) photo = image_random (61, 83, 3, 0, 1, 3);
   g_autoptr (Image) map = image_random (61, 83, 3, 0.01, 0.3, 4);
   g_auto (Result) once = { 0 };
@@ -201,7 +189,7 @@ test_homogeneity (void)
 static void
 test_geometry (void)
 {
-  g_autoptr (GwModel) model = load (weights_path ("best.safetensors"));
+  g_autoptr (GwModel) model = load_model (weights_path ("best.safetensors"));
   const GwModelCard *card = gw_model_get_card (model);
   const int a = card->alignment, margin = (card->radius + a - 1) / a * a;
   const int width = 2 * margin + 8 * a + 5, height = 2 * margin + 6 * a + 3;
@@ -236,7 +224,7 @@ test_geometry (void)
 static void
 test_bytes (void)
 {
-  g_autoptr (GwModel) model = load (weights_path ("fast.safetensors"));
+  g_autoptr (GwModel) model = load_model (weights_path ("fast.safetensors"));
   const GwModelCard *card = gw_model_get_card (model);
   const int a = card->alignment, margin = (3 * card->radius + a - 1) / a * a, inner = 37;
   const int side = 2 * margin + inner;
@@ -286,7 +274,7 @@ test_window (void)
   static const GwWindow windows[]
       = { { 0, 0, 1, 1 },     { 300, 301, 37, 5 }, { 0, 250, 700, 9 },   { 255, 0, 130, 600 },
           { 699, 599, 1, 1 }, { 1, 595, 3, 5 },    { 320, 256, 64, 64 }, { 0, 0, 700, 599 } };
-  g_autoptr (GwModel) model = load (weights_path ("fast.safetensors"));
+  g_autoptr (GwModel) model = load_model (weights_path ("fast.safetensors"));
   g_autoptr (Image) photo = image_random (700, 600, 3, 0, 1, 18);
   g_autoptr (Image) map = image_random (700, 600, 3, 0.05, 0.1, 19);
   const GwPhoto source = { 700, 600, 3, image_read, photo };
@@ -347,7 +335,7 @@ test_radius (void)
 static void
 test_threads (void)
 {
-  g_autoptr (GwModel) model = load (weights_path ("best.safetensors"));
+  g_autoptr (GwModel) model = load_model (weights_path ("best.safetensors"));
   g_autoptr (Image) photo = image_random (333, 217, 3, 0, 1, 8);
   g_auto (Result) one = { 0 };
 
@@ -394,7 +382,7 @@ test_scores (void)
 static void
 test_trained (void)
 {
-  g_autoptr (GwModel) model = load (weights_path ("best.safetensors"));
+  g_autoptr (GwModel) model = load_model (weights_path ("best.safetensors"));
 
   for (int channels = 1; channels <= 3; channels += 2)
     {
@@ -452,7 +440,7 @@ test_sizes (void)
 static void
 test_no_noise (void)
 {
-  g_autoptr (GwModel) model = load (weights_path ("best.safetensors"));
+  g_autoptr (GwModel) model = load_model (weights_path ("best.safetensors"));
   g_autoptr (Image) photo = image_random (50, 40, 3, -0.2, 1.2, 12);
   g_autoptr (Image) map = image_random (50, 40, 3, 0.05, 0.1, 13);
   g_auto (Result) uniform = { 0 };
@@ -552,7 +540,7 @@ on_progress (double fraction, gpointer data)
 static void
 test_progress (void)
 {
-  g_autoptr (GwModel) model = load (weights_path ("fast.safetensors"));
+  g_autoptr (GwModel) model = load_model (weights_path ("fast.safetensors"));
   g_autoptr (Image) photo = image_random (800, 1500, 3, 0, 1, 17);
   const GwNoise noise = gw_noise_white (0.1);
 

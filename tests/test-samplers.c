@@ -28,18 +28,6 @@ sample (GwScore score, gconstpointer density, const Image *photo, const GwNoise 
   return image;
 }
 
-static GwModel *
-load (const char *path)
-{
-  g_autoptr (GError) error = NULL;
-  g_autofree char *owned = (char *) path;
-  GwModel *model = gw_model_load (path, &error);
-
-  g_assert_no_error (error);
-
-  return model;
-}
-
 /* ---- Parts ------------------------------------------------------------------------------------------------- */
 
 /* Known answers of the generator's authors. */
@@ -121,25 +109,6 @@ test_eigen (void)
     }
 }
 
-/* Root mean square of the means over side x side pixels, times side, of a sum of channels. */
-static double
-octave (const float *noise, int size, int channels, const double *weights, int side)
-{
-  double sum = 0;
-
-  for (int y = 0; y < size; y += side)
-    for (int x = 0; x < size; x += side)
-      {
-        double total = 0;
-
-        for (int k = 0; k < side * side; k++)
-          for (int c = 0; c < channels; c++)
-            total += weights[c] * noise[((gsize) (y + k / side) * size + x + k % side) * channels + c];
-        sum += total * total;
-      }
-  return sqrt (sum) / size;
-}
-
 static void
 test_drawn (void)
 {
@@ -158,11 +127,11 @@ test_drawn (void)
 
         for (int k = 0; k < (channels == 1 ? GW_OCTAVES : 2 * GW_OCTAVES); k++)
           {
-            const double found = octave (drawn, size, channels,
-                                         channels == 1    ? grey
-                                         : k < GW_OCTAVES ? luma
-                                                          : chroma,
-                                         1 << k % GW_OCTAVES);
+            const double found = image_octave (drawn, size, channels,
+                                               channels == 1    ? grey
+                                               : k < GW_OCTAVES ? luma
+                                                                : chroma,
+                                               1 << k % GW_OCTAVES);
 
             g_test_message ("grain %d: asked %.2f, drawn %.2f", k, grains[g][k], found - 1);
             g_assert_cmpfloat (fabs (found / (1 + grains[g][k]) - 1), <, 0.08);
@@ -565,7 +534,7 @@ check_reference (const GwModel *model, int width, int height)
 static void
 test_reference (void)
 {
-  g_autoptr (GwModel) model = load (test_data_path ("tiny.safetensors"));
+  g_autoptr (GwModel) model = load_model (test_data_path ("tiny.safetensors"));
 
   check_reference (model, 61, 203);
   for (int height = 1; height <= 40; height += 3) /* the lower edge is mirrored */
@@ -576,7 +545,7 @@ test_reference (void)
 static void
 test_seeds (void)
 {
-  g_autoptr (GwModel) model = load (test_data_path ("tiny.safetensors"));
+  g_autoptr (GwModel) model = load_model (test_data_path ("tiny.safetensors"));
   g_autoptr (Image) photo = image_random (150, 90, 3, 0, 1, 1);
   GwNoise noise = gw_noise_white (0.1);
 
@@ -603,7 +572,7 @@ static void
 test_edges (void)
 {
   static const int sizes[][2] = { { 1, 1 }, { 1, 40 }, { 40, 1 }, { 33, 47 } };
-  g_autoptr (GwModel) model = load (test_data_path ("tiny.safetensors"));
+  g_autoptr (GwModel) model = load_model (test_data_path ("tiny.safetensors"));
 
   for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
     for (int channels = 1; channels <= 3; channels += 2)
@@ -635,27 +604,10 @@ test_edges (void)
         }
 }
 
-typedef struct
-{
-  GCancellable *cancellable;
-  double last, stop;
-} Watch;
-
-static void
-watch (double fraction, gpointer data)
-{
-  Watch *watch = data;
-
-  g_assert_cmpfloat (fraction, >=, watch->last);
-  watch->last = fraction;
-  if (fraction > watch->stop)
-    g_cancellable_cancel (watch->cancellable);
-}
-
 static void
 test_progress (void)
 {
-  g_autoptr (GwModel) model = load (test_data_path ("tiny.safetensors"));
+  g_autoptr (GwModel) model = load_model (test_data_path ("tiny.safetensors"));
   g_autoptr (Image) photo = image_random (40, 200, 3, 0, 1, 1);
   g_autoptr (Image) drawn = image_new (40, 200, 3);
   g_autoptr (GCancellable) cancellable = g_cancellable_new ();
@@ -664,7 +616,7 @@ test_progress (void)
   const GwNoise noise = gw_noise_white (0.1), wrong = gw_noise_white (-1);
   const GwSampling sampling = gw_sampling (GW_SAMPLER_REVERSE, 8, 1);
   Watch seen = { cancellable, 0, 2 };
-  const GwRun run = { .cancellable = cancellable, .progress = watch, .progress_data = &seen };
+  const GwRun run = { .cancellable = cancellable, .progress = watch_progress, .progress_data = &seen };
 
   g_assert_true (
       gw_sample (gw_model_score, model, &source, &noise, &sampling, 0, &run, drawn->values, &error));

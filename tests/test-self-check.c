@@ -7,25 +7,6 @@
 
 #include "scene.h"
 
-/* Root mean square of the means over side x side pixels, times side, of a sum of channels. */
-static double
-octave (const float *noise, int size, int channels, const double *weights, int side)
-{
-  double sum = 0;
-
-  for (int y = 0; y < size; y += side)
-    for (int x = 0; x < size; x += side)
-      {
-        double total = 0;
-
-        for (int k = 0; k < side * side; k++)
-          for (int c = 0; c < channels; c++)
-            total += weights[c] * noise[((gsize) (y + k / side) * size + x + k % side) * channels + c];
-        sum += total * total;
-      }
-  return sqrt (sum) / size;
-}
-
 /* White noise under a Gaussian has the grain that goes with its size. */
 static void
 test_grain_size (void)
@@ -55,7 +36,7 @@ test_grain_size (void)
       gw_noise_set_grain_size (&noise, sizes[i]);
       for (int k = 0; k < GW_OCTAVES; k++)
         {
-          const double found = octave (blurred->values, side, 1, grey, 1 << k);
+          const double found = image_octave (blurred->values, side, 1, grey, 1 << k);
 
           first = k == 0 ? found : first;
           g_test_message ("size %.1f: %.2f, found %.2f", sizes[i], noise.grain[k], found / first - 1);
@@ -72,18 +53,6 @@ enum
 {
   SIDE = 128 /* all of it is looked at */
 };
-
-static GwModel *
-load (void)
-{
-  g_autofree char *path = weights_path ("fast.safetensors");
-  g_autoptr (GError) error = NULL;
-  GwModel *model = gw_model_load (path, &error);
-
-  g_assert_no_error (error);
-
-  return model;
-}
 
 static double
 mean_square (const Image *image, const Image *other)
@@ -142,7 +111,7 @@ test_level (void)
   static const double wrong[] = { 0.3, 0.5, 0.7, 1, 1.5, 2.5 };
   const SceneNoise none = { 0 }, kind = { .base = { 12, 12, 12 } };
   const GwNoise truth = gw_noise_white (12 / 255.);
-  g_autoptr (GwModel) model = load ();
+  g_autoptr (GwModel) model = load_model (weights_path ("fast.safetensors"));
   double most = 0;
 
   for (int channels = 1; channels <= 3; channels += 2)
@@ -185,7 +154,7 @@ test_grain (void)
   g_autoptr (Image) noisy = scene_new (SIDE, SIDE, 3, &kind, FALSE, 2);
   const GwNoise assumed = gw_noise_white (12 / 255.);
   const float grain[] = { 0, 0.5f, 0.75f, 0, 0.5f, 0.75f };
-  g_autoptr (GwModel) model = load ();
+  g_autoptr (GwModel) model = load_model (weights_path ("fast.safetensors"));
   GwNoise truth = assumed;
   GwSelfCheck found;
   double actual, variance, doubtful;
@@ -205,7 +174,7 @@ test_nothing (void)
   const SceneNoise kind = { .base = { 12, 12, 12 } };
   const GwNoise truth = gw_noise_white (12 / 255.), none = gw_noise_white (0);
   g_autoptr (Image) noisy = scene_new (SIDE, SIDE, 3, &kind, FALSE, 3);
-  g_autoptr (GwModel) model = load ();
+  g_autoptr (GwModel) model = load_model (weights_path ("fast.safetensors"));
   GwSelfCheck found;
 
   for (int i = 0; i < SIDE * SIDE; i++)
@@ -224,7 +193,7 @@ test_nothing (void)
 static void
 test_misfit_widens (void)
 {
-  g_autoptr (GwModel) model = load ();
+  g_autoptr (GwModel) model = load_model (weights_path ("fast.safetensors"));
   g_autoptr (Image) photo = image_random (40, 30, 3, 0, 1, 4);
   GwNoise noise = gw_noise_white (0.1);
   g_auto (Result) narrow = { 0 };
