@@ -70,12 +70,21 @@ def profile():
         yield environment
 
 
-def start(environment, code, interpreter=PYTHON):
-    """A process of GIMP without its window; its output is a pipe."""
+@contextlib.contextmanager
+def german(environment):
+    """The environment, in German; None where the system cannot be."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = shutil.which('localedef') and subprocess.run(
+            ['localedef', '-i', 'de_DE', '-f', 'UTF-8', f'{folder}/de_DE.UTF-8'], capture_output=True)
+        yield environment | {'LOCPATH': folder, 'LANG': 'de_DE.UTF-8'} if made and made.returncode == 0 else None
+
+
+def start(environment, code, interpreter=PYTHON, output=subprocess.PIPE):
+    """A process of GIMP without its window."""
     no_display = [] if 'DISPLAY' in environment else ['--no-interface']
     return subprocess.Popen(['gimp-console', *no_display, '--no-data', '--no-splash', '--batch-interpreter', interpreter,
                              '--batch', code, '--quit'],
-                            env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                            env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
                             text=True, errors='replace')
 
 

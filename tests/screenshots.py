@@ -209,13 +209,12 @@ def photograph_gimp(folder):
 
 
 def photograph_german(folder):
-    if not shutil.which('localedef'):
-        print('no localedef, so no picture in German')
-        return
     translations = gettext.translation('grainwise', os.environ['GRAINWISE_LOCALE'], ['de'])
-    with tempfile.TemporaryDirectory() as locales:
-        subprocess.run(['localedef', '-i', 'de_DE', '-f', 'UTF-8', f'{locales}/de_DE.UTF-8'], check=True)
-        with gimp_window(os.environ | {'LOCPATH': locales, 'LANG': 'de_DE.UTF-8'}) as (window, _):
+    with gimp.german(os.environ) as environment:
+        if not environment:
+            print('no German locale, so no picture in German')
+            return
+        with gimp_window(environment) as (window, _):
             save(settled(open_dialog(window, translations.gettext)), folder / 'dialog-de.jpg')
 
 

@@ -388,12 +388,14 @@ class Results(Case):
         save('in.png', noisy_bytes())
         figures = self.denoise('in.png', 'out.png', '--noise', '12.5')
         self.assertEqual(set(figures), {
-            'width', 'height', 'noise_level', 'noise_estimated', 'model', 'seconds', 'megapixels_per_second',
+            'width', 'height', 'noise_level', 'noise_estimated', 'model', 'model_version', 'seconds',
+            'megapixels_per_second',
             'peak_memory_bytes', 'mean_sd_levels', 'predicted_psnr', 'doubtful', 'grain_size', 'self_check'})
         self.assertEqual((figures['width'], figures['height']), (WIDTH, HEIGHT))
         self.assertAlmostEqual(figures['noise_level'], 12.5, 4)
         self.assertIs(figures['noise_estimated'], False)
-        self.assertEqual(figures['model'], json.loads(self.succeed('info', '--json'))['name'])
+        card = json.loads(self.succeed('info', '--json'))
+        self.assertEqual([figures['model'], figures['model_version']], [card['name'], card['version']])
         self.assertTrue(0 < figures['seconds'] < 60)
         self.assertAlmostEqual(figures['megapixels_per_second'] * figures['seconds'], 1e-6 * WIDTH * HEIGHT, 6)
         self.assertTrue(10e6 < figures['peak_memory_bytes'] < 2e9)
@@ -569,6 +571,8 @@ class Explanations(Case):
         self.assertEqual(card['parameters'], count)
         self.assertGreater(card['multiply_adds_per_pixel'], 1000)
         self.assertIn(f'Parameters: {count}\n', self.succeed('info'))
+        for model in 'best', 'fast':
+            self.assertEqual(json.loads(self.succeed('info', model, '--json'))['name'], f'grainwise {model}')
 
     def test_info_of_a_file(self):
         shutil.copy(MODELS / 'best.safetensors', 'mine.safetensors')

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The plug-in's dialog, as a person uses it: by the names of its widgets, and by what is on the screen."""
+import gettext
 import json
 import os
 import pathlib
@@ -349,6 +350,31 @@ class DialogTest(ScreenTest):
         self.assertTrue(self.warnings)
         for each in self.warnings:
             self.assertEqual(each, '')
+
+
+class GermanTest(ScreenTest):
+    def test_german(self):
+        """Not one word of ours stays English, and numbers have their comma."""
+        german = gettext.translation('grainwise', os.environ['GRAINWISE_LOCALE'], ['de'])
+        with gimp.german(os.environ) as environment:
+            if not environment:
+                self.skipTest('no German locale')
+            self.gimp = gimp.start(environment, gimp.call('test_gimp_dialog', 'run_plug_in', str(self.folder), 'photo',
+                                                          'INTERACTIVE'))
+            self.addCleanup(self.gimp.kill)
+            title = german.gettext('Denoise with Confidence')
+            self.dialog = gimp.wait_for(lambda: gimp.find_window(f'^{title}$'))
+            self.wait_for_status(r'^Rauschen etwa \d+,\d Stufen\. Erwarteter Fehler nach dem Entrauschen \d+,\d Stufen '
+                                 r'\(\d\d,\d dB\); \d+ % des Fotos sind zweifelhaft\.\n')
+            names = {each.get_name() for each in gimp.widgets(self.dialog)}
+            said = {english.replace('_', ''): words.replace('_', '') for english, words in german._catalog.items()}
+            self.assertGreater(len(names & set(said.values())), 45)
+            self.assertEqual({name for name in names if name and said.get(name, name) != name}, set())
+            gimp.press(self.button('OK'))
+            result = self.finish()
+        self.assertGreater(result['layers'], 1)
+        self.assertAlmostEqual(result['report']['noise_level'], 20, delta=1)
+        self.assertNotIn('grainwise', self.warnings[-1])      # GIMP's own are in German, too
 
 
 class ExplorerTest(ScreenTest):

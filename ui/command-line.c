@@ -214,6 +214,7 @@ report (const DenoiseOptions *options, GeglBuffer *photo, const GwPhotoNoise *no
       add_int (builder, "height", height);
       gw_photo_noise_add_json (noise, builder);
       add_text (builder, "model", gw_model_get_card (model)->name);
+      add_text (builder, "model_version", gw_model_get_card (model)->version);
       add_double (builder, "seconds", seconds);
       add_double (builder, "megapixels_per_second", megapixels / seconds);
       add_int (builder, "peak_memory_bytes", peak_memory ());

@@ -87,7 +87,7 @@ show (Explorer *explorer)
   for (int k = 0; k < found->components.n; k++)
     found->amounts[k] = gtk_adjustment_get_value (explorer->amounts[k]);
   alternative = gw_photo_alternative (explorer->photo, &found->region, &found->components, found->amounts);
-  gw_preview_show (explorer->preview, &found->region, alternative, NULL);
+  gw_preview_show (explorer->preview, &found->region, alternative);
 }
 
 static void

@@ -23,6 +23,7 @@ struct _GwPreview
   GeglBuffer *photo;
   GtkWidget *area, *map;
   cairo_surface_t *thumbnail;
+  int width, height; /* of the area */
   GwPreviewMoved moved;
   GwPreviewView chosen;
   gpointer data;
@@ -33,7 +34,7 @@ struct _GwPreview
   double divider; /* share of the width on its left */
 
   GeglRectangle region; /* that the result is of */
-  cairo_surface_t *denoised, *uncertainty;
+  cairo_surface_t *result;
 
   Drag drag;
   double from_x, from_y;   /* pointer */
@@ -63,10 +64,8 @@ gw_preview_get_region (GwPreview *preview)
   const GeglRectangle *whole = extent (preview);
   GeglRectangle region;
 
-  window (preview->x, gtk_widget_get_allocated_width (preview->area), preview->zoom, whole->x, whole->width,
-          &region.x, &region.width);
-  window (preview->y, gtk_widget_get_allocated_height (preview->area), preview->zoom, whole->y, whole->height,
-          &region.y, &region.height);
+  window (preview->x, preview->width, preview->zoom, whole->x, whole->width, &region.x, &region.width);
+  window (preview->y, preview->height, preview->zoom, whole->y, whole->height, &region.y, &region.height);
 
   return region;
 }
@@ -75,8 +74,8 @@ gw_preview_get_region (GwPreview *preview)
 static void
 origin (GwPreview *preview, const GeglRectangle *region, double *x, double *y)
 {
-  *x = MAX (gtk_widget_get_allocated_width (preview->area) - region->width * preview->zoom, 0) / 2;
-  *y = MAX (gtk_widget_get_allocated_height (preview->area) - region->height * preview->zoom, 0) / 2;
+  *x = MAX (preview->width - region->width * preview->zoom, 0) / 2;
+  *y = MAX (preview->height - region->height * preview->zoom, 0) / 2;
 }
 
 static gboolean
@@ -97,6 +96,16 @@ changed (GwPreview *preview)
   preview->pause = g_timeout_add (PAUSE, pause_over, preview);
   gtk_widget_queue_draw (preview->area);
   gtk_widget_queue_draw (preview->map);
+}
+
+static void
+resized (GwPreview *preview, const GdkRectangle *allocation)
+{
+  if (allocation->width == preview->width && allocation->height == preview->height)
+    return;
+  preview->width = allocation->width;
+  preview->height = allocation->height;
+  changed (preview);
 }
 
 /* What lies beyond the edge cannot be the middle, or dragging would first have to bring it back. */
@@ -138,10 +147,9 @@ static gboolean
 draw_area (GtkWidget *area, cairo_t *cr, GwPreview *preview)
 {
   const GeglRectangle region = gw_preview_get_region (preview);
-  const int width = gtk_widget_get_allocated_width (area), height = gtk_widget_get_allocated_height (area);
+  const int width = preview->width, height = preview->height;
   const double divider = rint (preview->divider * width);
   cairo_surface_t *noisy = to_surface (preview->photo, &region, 1.0);
-  cairo_surface_t *result = preview->view == GW_VIEW_UNCERTAINTY ? preview->uncertainty : preview->denoised;
   double x, y;
 
   origin (preview, &region, &x, &y);
@@ -152,7 +160,7 @@ draw_area (GtkWidget *area, cairo_t *cr, GwPreview *preview)
   cairo_restore (cr);
   cairo_surface_destroy (noisy);
 
-  if (result && preview->view != GW_VIEW_NOISY)
+  if (preview->result && preview->view != GW_VIEW_NOISY)
     {
       cairo_save (cr);
       if (preview->view == GW_VIEW_SPLIT)
@@ -162,7 +170,7 @@ draw_area (GtkWidget *area, cairo_t *cr, GwPreview *preview)
         }
       cairo_translate (cr, x, y);
       cairo_scale (cr, preview->zoom, preview->zoom);
-      paint (cr, result, preview->region.x - region.x, preview->region.y - region.y);
+      paint (cr, preview->result, preview->region.x - region.x, preview->region.y - region.y);
       cairo_restore (cr);
     }
 
@@ -221,8 +229,7 @@ draw_map (GtkWidget *map, cairo_t *cr, GwPreview *preview)
 static gboolean
 is_on_divider (GwPreview *preview, double x)
 {
-  return preview->view == GW_VIEW_SPLIT
-         && fabs (x - preview->divider * gtk_widget_get_allocated_width (preview->area)) <= GRIP;
+  return preview->view == GW_VIEW_SPLIT && fabs (x - preview->divider * preview->width) <= GRIP;
 }
 
 static gboolean
@@ -256,7 +263,7 @@ drag_area (GtkWidget *area, GdkEventMotion *event, GwPreview *preview)
              preview->start_y - (event->y - preview->from_y) / preview->zoom);
   else if (preview->drag == DRAG_DIVIDER)
     {
-      preview->divider = CLAMP (event->x / gtk_widget_get_allocated_width (area), 0, 1);
+      preview->divider = CLAMP (event->x / preview->width, 0, 1);
       gtk_widget_queue_draw (area);
     }
   return TRUE;
@@ -266,8 +273,8 @@ drag_area (GtkWidget *area, GdkEventMotion *event, GwPreview *preview)
 static gboolean
 release_area (GtkWidget *area, GdkEventButton *event, GwPreview *preview)
 {
-  const double off_x = event->x - gtk_widget_get_allocated_width (area) / 2.0;
-  const double off_y = event->y - gtk_widget_get_allocated_height (area) / 2.0;
+  const double off_x = event->x - preview->width / 2.0;
+  const double off_y = event->y - preview->height / 2.0;
 
   if (preview->drag == DRAG_PHOTO && hypot (event->x - preview->from_x, event->y - preview->from_y) <= CLICK)
     move_to (preview, preview->start_x + off_x / preview->zoom, preview->start_y + off_y / preview->zoom);
@@ -379,6 +386,7 @@ gw_preview_new (GeglBuffer *photo, double x, double y, GwPreviewMoved moved, GwP
   preview->y = y;
   preview->zoom = 1;
   preview->divider = 0.5;
+  preview->width = preview->height = SMALLEST; /* what it will be of, most likely */
   preview->moved = moved;
   preview->chosen = view;
   preview->data = data;
@@ -394,7 +402,7 @@ gw_preview_new (GeglBuffer *photo, double x, double y, GwPreviewMoved moved, GwP
                               _ ("Keys: 1 noisy, 2 denoised, 3 uncertainty, 4 noisy and denoised, space to "
                                  "and fro, + and − zoom, arrows move"));
   g_signal_connect (preview->area, "draw", G_CALLBACK (draw_area), preview);
-  g_signal_connect_swapped (preview->area, "size-allocate", G_CALLBACK (changed), preview);
+  g_signal_connect_swapped (preview->area, "size-allocate", G_CALLBACK (resized), preview);
   g_signal_connect (preview->area, "button-press-event", G_CALLBACK (press_area), preview);
   g_signal_connect (preview->area, "motion-notify-event", G_CALLBACK (drag_area), preview);
   g_signal_connect (preview->area, "button-release-event", G_CALLBACK (release_area), preview);
@@ -421,8 +429,7 @@ gw_preview_free (GwPreview *preview)
 {
   g_clear_handle_id (&preview->pause, g_source_remove);
   g_clear_pointer (&preview->thumbnail, cairo_surface_destroy);
-  g_clear_pointer (&preview->denoised, cairo_surface_destroy);
-  g_clear_pointer (&preview->uncertainty, cairo_surface_destroy);
+  g_clear_pointer (&preview->result, cairo_surface_destroy);
   g_object_unref (preview->photo);
   g_free (preview);
 }
@@ -454,14 +461,10 @@ gw_preview_set_zoom (GwPreview *preview, int zoom)
 }
 
 void
-gw_preview_show (GwPreview *preview, const GeglRectangle *region, GeglBuffer *denoised,
-                 GeglBuffer *uncertainty)
+gw_preview_show (GwPreview *preview, const GeglRectangle *region, GeglBuffer *result)
 {
-  g_clear_pointer (&preview->denoised, cairo_surface_destroy);
-  g_clear_pointer (&preview->uncertainty, cairo_surface_destroy);
+  g_clear_pointer (&preview->result, cairo_surface_destroy);
   preview->region = *region;
-  preview->denoised = to_surface (denoised, gegl_buffer_get_extent (denoised), 1.0);
-  if (uncertainty)
-    preview->uncertainty = to_surface (uncertainty, gegl_buffer_get_extent (uncertainty), 1.0);
+  preview->result = to_surface (result, gegl_buffer_get_extent (result), 1.0);
   gtk_widget_queue_draw (preview->area);
 }

@@ -48,12 +48,10 @@ void gw_preview_set_zoom (GwPreview *preview, int zoom);
 /**
  * gw_preview_show:
  * @region: of the photo
- * @denoised: a picture of it
- * @uncertainty: (nullable): another
+ * @result: a picture of it, of whatever the view is to show beside the noisy photo
  *
- * They stay until others come, wherever the preview moves.
+ * It stays until another comes, wherever the preview moves.
  */
-void gw_preview_show (GwPreview *preview, const GeglRectangle *region, GeglBuffer *denoised,
-                      GeglBuffer *uncertainty);
+void gw_preview_show (GwPreview *preview, const GeglRectangle *region, GeglBuffer *result);
 
 G_END_DECLS

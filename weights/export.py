@@ -9,6 +9,7 @@ SPDX-License-Identifier: GPL-3.0-or-later
 """
 import argparse
 import math
+from pathlib import Path
 
 import torch
 
@@ -40,7 +41,7 @@ def main():
     net = model.ScoreNet(**state['shape'])
     net.load_state_dict(state['ema'])
     tensorfile.write(arguments.out, {name: tensor.numpy().astype('<f2') for name, tensor in state['ema'].items()}, {
-        'format': 'pt', 'name': 'grainwise', 'version': arguments.version, 'architecture': 'ScoreNet',
+        'format': 'pt', 'name': f'grainwise {Path(arguments.out).stem}', 'version': arguments.version, 'architecture': 'ScoreNet',
         'widths': ','.join(map(str, net.widths)), 'blocks': str(net.blocks), 'shuffle': str(net.shuffle),
         'noise_planes': str(net.noise_planes), 'noise_range_levels': '0-75', 'encoding': "R'G'B' 0-1",
         'training': arguments.training, 'licence': 'CC-BY-SA-4.0'})
