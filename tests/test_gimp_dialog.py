@@ -315,7 +315,7 @@ class DialogTest(ScreenTest):
             seen = changed(seen)
         value('Scale ends at', 50)
         self.wait_for_status('^Uncertainty over contrast, white = 50 %')
-        changed(seen)
+        relative = changed(seen)
         value('Number of samples', 1)
         value('Steps', 2)
         value('Seed', 7)
@@ -335,6 +335,7 @@ class DialogTest(ScreenTest):
         self.assertAlmostEqual(report['grain_size'], 1.5, delta=0.01)
         self.assertEqual((report['samples'], report['seed']), (1, 7))
         self.assertEqual((result['layers'], result['white']), (2, 0.5))  # the photo and the group
+        self.assert_part_of(relative, np.load(self.folder / 'uncertainty.npy').astype(int), 3)  # up to its edges
 
     def test_8_reset(self):
         """Back to the defaults."""

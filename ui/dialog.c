@@ -176,6 +176,25 @@ request_free (gpointer data)
   g_free (request);
 }
 
+/* What is seen, and what of its surroundings the map of its uncertainty needs. */
+static GeglRectangle
+wanted_region (Dialog *dialog)
+{
+  GeglRectangle region = gw_preview_get_region (dialog->preview);
+  GwQuantity quantity;
+  GwColours colours;
+  double end;
+  int reach;
+
+  chosen_uncertainty (dialog, &quantity, &colours, &end);
+  reach = gw_quantity_reach (quantity);
+  region = *GEGL_RECTANGLE (region.x - reach, region.y - reach, region.width + 2 * reach,
+                            region.height + 2 * reach);
+  gegl_rectangle_intersect (&region, &region, gegl_buffer_get_extent (dialog->photo));
+
+  return region;
+}
+
 static Request *
 request_new (Dialog *dialog, const char *model)
 {
@@ -184,7 +203,7 @@ request_new (Dialog *dialog, const char *model)
   request->dialog = dialog;
   request->model = model;
   request->photo = g_object_ref (dialog->photo);
-  request->region = gw_preview_get_region (dialog->preview);
+  request->region = wanted_region (dialog);
   request->told = gw_settings_noise (dialog->config);
   request->noise = dialog->noise;
 
@@ -426,6 +445,7 @@ static void
 config_changed (GObject *config, GParamSpec *pspec, Dialog *dialog)
 {
   static const char *const network[] = { "noise-level", "brightness", "grain-size", "model", NULL };
+  const GeglRectangle wanted = wanted_region (dialog);
   static const char *const shown[] = {
     "luminance-strength", "colour-strength", "keep-grain", "uncertainty", "colours", "scale-end", NULL
   };
@@ -436,7 +456,9 @@ config_changed (GObject *config, GParamSpec *pspec, Dialog *dialog)
       gw_preview_set_view (dialog->preview, chosen_view (dialog));
       show (dialog);
     }
-  else if (g_strv_contains (network, pspec->name))
+  else if (g_strv_contains (network, pspec->name)
+           || (g_str_equal (pspec->name, "uncertainty")
+               && !gegl_rectangle_contains (&dialog->region, &wanted)))
     update (dialog);
   else if (g_strv_contains (shown, pspec->name))
     show (dialog);

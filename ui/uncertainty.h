@@ -30,6 +30,9 @@ char *gw_quantity_format (GwQuantity quantity, double value);
 /* The posterior standard deviation, in 8-bit levels, behind a value; negative if it does not tell. */
 double gw_quantity_to_sd (GwQuantity quantity, double value);
 
+/* How many pixels around it a pixel's value depends on. */
+int gw_quantity_reach (GwQuantity quantity);
+
 /* A new buffer ("Y float") of the quantity, of a result that has the sd of each pixel. */
 GeglBuffer *gw_uncertainty_map (GwQuantity quantity, const GwDenoised *denoised);
 
