@@ -26,6 +26,7 @@ import gimp
 SAMPLE = pathlib.Path(os.environ['GRAINWISE_TEST_DATA'], 'sample.png')
 BATCH = pathlib.Path(__file__).resolve().parent.parent / 'plugin' / 'denoise-photo.scm'
 DETAIL = 200, 130, 500, 390         # of the sample: where there is much to see
+FACE = 296, 164, 32, 36              # the same of the painting's
 WINDOW = 1160, 640
 BUTTONS = 'push button', 'button'
 LARGEST = 100_000                   # bytes
@@ -218,6 +219,39 @@ def photograph_german(folder):
             save(settled(open_dialog(window, translations.gettext)), folder / 'dialog-de.jpg')
 
 
+def explore(path, x, y, width, height):
+    """Inside of GIMP."""
+    import test_gimp_batch as batch
+
+    image = batch.load(path)
+    image.select_rectangle(batch.REPLACE, x, y, width, height)
+    batch.call('explore', image, image.get_layers()[0], run_mode=batch.Gimp.RunMode.INTERACTIVE)
+    image.delete()
+
+
+def photograph_explorer(folder):
+    """The widest component of a face, to either side."""
+    process = gimp.start(os.environ, gimp.call('screenshots', 'explore', str(SAMPLE), *FACE))
+    try:
+        dialog = gimp.wait_for(lambda: gimp.find_window('^Explore Alternatives$'))
+        gimp.wait_for(lambda: gimp.find(dialog, ('label',), '^The mean colour here is '), 120)
+        amount = gimp.find(dialog, ('slider',), '^Component 1$').get_value_iface()
+        states = []
+        for value in -3, 0, 3:
+            amount.set_current_value(value)
+            whole = settled(dialog)
+            left, top, right, bottom = (a - b for a, b in zip(
+                extents(gimp.find(dialog, ('drawing area',), '^Preview$')), 2 * extents(dialog)[:2]))
+            x, y, reach = (left + right) // 2, (top + bottom) // 2, 2 * max(FACE[2:]) + 40
+            states.append(whole.crop((x - reach, y - reach, x + reach, y + reach)))
+        save(whole, folder / 'explorer.jpg')
+        save(row(states, ('three standard deviations down', 'mean', 'three up')), folder / 'alternatives.jpg')
+        gimp.press(gimp.find(dialog, BUTTONS, '^OK$'))
+        process.wait(60)
+    finally:
+        process.kill()
+
+
 # ---- Without a window -----------------------------------------------------------------------------------------
 
 def photograph_batch(folder):
@@ -266,7 +300,7 @@ def photograph_batch(folder):
 def main():
     if sys.argv[1] == '--on-screen':
         folder = pathlib.Path(sys.argv[2])
-        for photograph in photograph_batch, photograph_gimp, photograph_german:
+        for photograph in photograph_batch, photograph_gimp, photograph_german, photograph_explorer:
             photograph(folder)
         return 0
     folder = pathlib.Path(sys.argv[1]).resolve()
