@@ -39,6 +39,7 @@ enum
 
 enum
 {
+  SECOND_LEVEL = 2, /* of the caches, to fetch to */
   T = GW_TILE,
   SOURCE = GW_TILE_SOURCE,
   VECTORS = GW_CHANNELS / LANES
@@ -80,10 +81,10 @@ multiply (const float *source, int stride, int n, const float *weights, int dept
 #else
 
 /* @first to @last: of the depth.  @rows and @panels are constants once inlined.  Every result is one chain of fused
- * multiply-adds, in order of depth. */
+ * multiply-adds, in order of depth.  @next: weights to fetch ahead, one panel of them. */
 INLINE void
 multiply_block (const float *source, int stride, const float *weights, int depth, int first, int last,
-                const float *start, float *out, int out_stride, int rows, int panels)
+                const float *start, float *out, int out_stride, int rows, int panels, const float *next)
 {
   Lanes sums[ROWS][PANELS * VECTORS];
   const int vectors = panels * VECTORS;
@@ -98,6 +99,8 @@ multiply_block (const float *source, int stride, const float *weights, int depth
   for (int k = first; k < last; k++)
     {
       Lanes weight[PANELS * VECTORS];
+
+      __builtin_prefetch (next + (gsize) k * GW_CHANNELS, 0, SECOND_LEVEL);
 
       UNROLL
       for (int v = 0; v < vectors; v++)
@@ -121,11 +124,14 @@ multiply_block (const float *source, int stride, const float *weights, int depth
     }
 }
 
-/* All rows of some panels. */
+/* All rows of some panels.  Meanwhile those at the same place of the next matrix are fetched: all matrices of a layer together are
+ * too large for the core's own cache. */
 INLINE void
-multiply_panels (const float *source, int stride, int n, const float *weights, int depth, const float *start,
-                 float *out, int out_stride, int panels)
+multiply_panels (const float *source, int stride, int n, const float *weights, int depth, int width,
+                 const float *start, float *out, int out_stride, int panels)
 {
+  const float *following = weights + (gsize) depth * width;
+
   for (int first = 0; first < depth; first += DEPTH, start = out)
     {
       const int last = MIN (first + DEPTH, depth);
@@ -135,17 +141,18 @@ multiply_panels (const float *source, int stride, int n, const float *weights, i
           const float *block = source + (gsize) i * stride;
           const gsize at = (gsize) i * out_stride;
           const float *from = start ? start + at : NULL;
+          const float *next = following + (gsize) (i / ROWS % PANELS) * depth * GW_CHANNELS;
 
           rows = n - i >= ROWS ? ROWS : n - i >= 4 ? 4 : 1;
           if (rows == ROWS)
             multiply_block (block, stride, weights, depth, first, last, from, out + at, out_stride, ROWS,
-                            panels);
+                            panels, next);
           else if (rows == 4)
-            multiply_block (block, stride, weights, depth, first, last, from, out + at, out_stride, 4,
-                            panels);
+            multiply_block (block, stride, weights, depth, first, last, from, out + at, out_stride, 4, panels,
+                            next);
           else
-            multiply_block (block, stride, weights, depth, first, last, from, out + at, out_stride, 1,
-                            panels);
+            multiply_block (block, stride, weights, depth, first, last, from, out + at, out_stride, 1, panels,
+                            next);
         }
     }
 }
@@ -160,9 +167,9 @@ multiply (const float *source, int stride, int n, const float *weights, int dept
 
       panels = columns - c >= PANELS * GW_CHANNELS ? PANELS : 1;
       if (panels == PANELS)
-        multiply_panels (source, stride, n, panel, depth, from, out + c, out_stride, PANELS);
+        multiply_panels (source, stride, n, panel, depth, width, from, out + c, out_stride, PANELS);
       else
-        multiply_panels (source, stride, n, panel, depth, from, out + c, out_stride, 1);
+        multiply_panels (source, stride, n, panel, depth, width, from, out + c, out_stride, 1);
     }
 }
 

@@ -31,7 +31,7 @@ typedef struct
    * @start: (nullable): what is added, laid out as @out, and possibly the same
    * @out: [n] vectors, @out_stride apart
    *
-   * out = start + source weights.  A result does not depend on how many others are computed with it.
+   * out = start + source weights.  What follows the weights in memory is fetched ahead.  A result does not depend on how many others are computed with it.
    */
   void (*multiply) (const float *source, int stride, int n, const float *weights, int depth, int width,
                     int columns, const float *start, float *out, int out_stride);
