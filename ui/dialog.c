@@ -612,7 +612,7 @@ gw_dialog_run (GimpProcedure *procedure, GimpProcedureConfig *config, GimpDrawab
   g_signal_connect (config, "notify", G_CALLBACK (config_changed), &dialog);
 
   gtk_widget_show (gimp_dialog);
-  g_debug ("open"); /* these four tell tests/benchmark_dialog.py the time */
+  g_debug ("open"); /* these four tell tests/benchmark_gimp.py the time */
   ok = gimp_procedure_dialog_run (GIMP_PROCEDURE_DIALOG (gimp_dialog));
 
   g_signal_handlers_disconnect_by_data (config, &dialog);
