@@ -112,7 +112,7 @@ gw_noise_refine (const GwModel *model, const GwPhoto *photo, GwNoise *noise, con
   g_autoptr (GwCrops) crops = NULL;
   const GwNoise measured = *noise;
   const gboolean white = is_white (noise);
-  double level;
+  double before, after;
 
   if (gw_is_coarser (noise, model, noise))
     return TRUE;
@@ -133,9 +133,10 @@ gw_noise_refine (const GwModel *model, const GwPhoto *photo, GwNoise *noise, con
         return FALSE;
       update (&sums, photo->channels, white ? &measured : NULL, noise);
     }
-  level = mean_level (&measured, photo->channels);
-  if (level > 0)
-    noise->level_error += MOVED * fabs (log (mean_level (noise, photo->channels) / level));
+  before = mean_level (&measured, photo->channels);
+  after = mean_level (noise, photo->channels);
+  if (before > 0 && after > 0)
+    noise->level_error += MOVED * fabs (log (after / before));
 
   return TRUE;
 }

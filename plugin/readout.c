@@ -125,12 +125,18 @@ run (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image, GimpDrawa
       g_set_error (&error, GIMP_PLUG_IN_ERROR, 0, _ ("Choose one uncertainty layer."));
       return gimp_procedure_new_return_values (procedure, GIMP_PDB_EXECUTION_ERROR, error);
     }
+  point = x >= 0 && y >= 0;
+  if (!point && (x >= 0 || y >= 0))
+    {
+      g_set_error (&error, GIMP_PLUG_IN_ERROR, 0,
+                   _ ("Give both x and y for a point, or neither for the selection."));
+      return gimp_procedure_new_return_values (procedure, GIMP_PDB_EXECUTION_ERROR, error);
+    }
   if (!read_scale (drawables[0], &scale, &error))
     return gimp_procedure_new_return_values (procedure, GIMP_PDB_EXECUTION_ERROR, error);
 
   gimp_drawable_get_offsets (drawables[0], &left, &top);
   found = gimp_drawable_mask_intersect (drawables[0], &area.x, &area.y, &area.width, &area.height);
-  point = x >= 0 && y >= 0;
   if (point)
     {
       area = (GeglRectangle) { x - left, y - top, 1, 1 };

@@ -562,6 +562,9 @@ class Readout(GimpTest):
                 call('read-uncertainty', image, relative)
             with self.assertRaisesRegex(Refused, 'nothing to read'):
                 call('read-uncertainty', image, uncertainty, x=115, y=3)
+            for half in {'x': 30}, {'y': 40}:
+                with self.assertRaisesRegex(Refused, 'both x and y'):
+                    call('read-uncertainty', image, uncertainty, **half)
             image.select_rectangle(REPLACE, 115, 0, 3, 3)
             with self.assertRaisesRegex(Refused, 'nothing to read'):
                 call('read-uncertainty', image, uncertainty)
