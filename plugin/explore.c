@@ -5,7 +5,6 @@
 
 #include "explorer.h"
 #include "layers.h"
-#include "models.h"
 #include "procedure.h"
 #include "settings.h"
 
@@ -46,18 +45,11 @@ find_region (GimpImage *image, GimpDrawable *drawable, GwExploration *exploratio
 }
 
 static gboolean
-prepare (GimpImage *image, GimpDrawable **drawables, GimpProcedureConfig *config, GwExploration *exploration,
-         GError **error)
+prepare (GimpImage *image, GimpDrawable **drawables, GwExploration *exploration, GError **error)
 {
   GimpDrawable *drawable = gw_only_layer (drawables, error);
-  g_autofree char *model = NULL;
 
-  if (!drawable || !find_region (image, drawable, exploration, error))
-    return FALSE;
-  g_object_get (config, "model", &model, NULL);
-  exploration->model = gw_models_load (model && *model ? model : GW_DEFAULT_MODEL, error);
-
-  return exploration->model != NULL;
+  return drawable && find_region (image, drawable, exploration, error);
 }
 
 /* Without a dialog: the one component that was asked for. */
@@ -71,7 +63,7 @@ explore (GeglBuffer *photo, GimpProcedureConfig *config, GwExploration *explorat
 
   g_object_get (config, "component", &component, "amount", &amount, NULL);
   gimp_progress_init (_ ("Looking for alternatives"));
-  if (!gw_explore (photo, &told, &run, exploration, error))
+  if (!gw_explore (photo, gw_settings_model (config), &told, &run, exploration, error))
     return FALSE;
   gimp_progress_end ();
   if (component > exploration->components.n)
@@ -111,7 +103,7 @@ run (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image, GimpDrawa
 
   gegl_init (NULL, NULL);
 
-  if (!prepare (image, drawables, config, &exploration, &error))
+  if (!prepare (image, drawables, &exploration, &error))
     return gimp_procedure_new_return_values (procedure, GIMP_PDB_EXECUTION_ERROR, error);
 
   photo = gimp_drawable_get_buffer (drawables[0]);

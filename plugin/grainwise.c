@@ -342,7 +342,6 @@ denoise (GimpImage *image, GimpDrawable *drawable, GimpProcedureConfig *config, 
   g_autoptr (GeglBuffer) photo = NULL;
   g_auto (GwDenoised) denoised = { 0 };
   g_auto (GwSamples) samples = { 0 };
-  g_autofree char *model_name = NULL;
   g_autofree char *layer_name = gimp_item_get_name (GIMP_ITEM (drawable));
   const GwRun run = { .threads = gimp_get_num_processors (), .progress = gw_show_progress };
   const GwNoiseTold told = gw_settings_noise (config);
@@ -354,7 +353,6 @@ denoise (GimpImage *image, GimpDrawable *drawable, GimpProcedureConfig *config, 
   GwPhotoNoise noise;
   gboolean success;
 
-  g_object_get (config, "model", &model_name, NULL);
   if (layout.replace && layout.mask)
     return gw_refuse (error,
                       _ ("Only a new layer can get a mask; choose a new layer as output, or no mask."));
@@ -368,7 +366,7 @@ denoise (GimpImage *image, GimpDrawable *drawable, GimpProcedureConfig *config, 
     return FALSE;
   if (!gimp_drawable_mask_intersect (drawable, &region.x, &region.y, &region.width, &region.height))
     return gw_refuse (error, _ ("The selection does not touch the layer “%s”."), layer_name);
-  if (!(model = gw_models_load (model_name && *model_name ? model_name : GW_DEFAULT_MODEL, error)))
+  if (!(model = gw_models_load (gw_settings_model (config), error)))
     return FALSE;
 
   gimp_progress_init (_ ("Denoising"));

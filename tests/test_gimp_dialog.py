@@ -419,14 +419,17 @@ class ExplorerTest(ScreenTest):
         self.assert_part_of(layer, moved[::4, ::4], 1)
         self.assertEqual(self.warnings[-1], '')
 
-    def test_other_noise_and_cancel(self):
-        """Another noise level has other components; cancelling at once leaves the image alone."""
+    def test_other_choices_and_cancel(self):
+        """Another noise level or model has other components; cancelling at once leaves the image alone."""
         before = self.start()
         spin = gimp.find(self.dialog, ('spin button',), '^Noise level$')
         spin.get_value_iface().set_current_value(40)
         gimp.wait_for(lambda: not self.is_sensitive(self.button('OK')))
         after = self.wait_for_status('^The mean colour here is ')
         self.assertNotEqual(before, after)
+        self.choose('best')
+        gimp.wait_for(lambda: not self.is_sensitive(self.button('OK')))
+        self.assertNotEqual(after, self.wait_for_status('^The mean colour here is '))
         spin.get_value_iface().set_current_value(10)
         spin.get_value_iface().set_current_value(11)
         gimp.press(self.button('Cancel'))

@@ -3,6 +3,8 @@
 
 #include <glib/gi18n-lib.h>
 
+#include "models.h"
+
 #define TEXT_WIDTH 44 /* characters */
 
 static GParamSpec *
@@ -133,6 +135,26 @@ gw_control_choice (GimpProcedureDialog *dialog, const char *name, GtkSizeGroup *
     atk_object_set_name (gtk_widget_get_accessible (control), gtk_label_get_text (GTK_LABEL (label)));
 
   return choice;
+}
+
+GtkWidget *
+gw_control_model (GObject *config, GtkSizeGroup *labels)
+{
+  g_auto (GStrv) names = gw_models_list ();
+  GtkWidget *combo, *row;
+
+  if (g_strv_length (names) < 2)
+    return NULL;
+
+  combo = gtk_combo_box_text_new ();
+  for (char **name = names; *name; name++)
+    gtk_combo_box_text_append (GTK_COMBO_BOX_TEXT (combo), *name, *name);
+  g_object_bind_property (config, "model", combo, "active-id",
+                          G_BINDING_BIDIRECTIONAL | G_BINDING_SYNC_CREATE);
+  row = new_row (argument (config, "model"), combo, labels);
+  gtk_box_set_child_packing (GTK_BOX (row), combo, TRUE, TRUE, 0, GTK_PACK_END);
+
+  return row;
 }
 
 GtkWidget *

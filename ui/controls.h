@@ -26,6 +26,9 @@ GtkWidget *gw_control_switch (GObject *config, const char *name);
 
 GtkWidget *gw_control_choice (GimpProcedureDialog *dialog, const char *name, GtkSizeGroup *labels);
 
+/* The installed models to choose from; %NULL if there is but one. */
+GtkWidget *gw_control_model (GObject *config, GtkSizeGroup *labels);
+
 /* A sentence below them. */
 GtkWidget *gw_control_text (const char *text);
 

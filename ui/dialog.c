@@ -224,17 +224,6 @@ get_model (const Request *request, GError **error)
   return model;
 }
 
-/* Its name, of which there is one copy only. */
-static const char *
-chosen_model (Dialog *dialog)
-{
-  g_autofree char *name = NULL;
-
-  g_object_get (dialog->config, "model", &name, NULL);
-
-  return g_intern_string (name);
-}
-
 /* ---- Whether the photo's noise is as assumed ------------------------------------------------------------- */
 
 static gboolean
@@ -378,7 +367,7 @@ computed (GObject *source, GAsyncResult *async, gpointer data)
 {
   Dialog *dialog = data;
   Request *request = g_task_get_task_data (G_TASK (async));
-  const char *model = chosen_model (dialog);
+  const char *model = gw_settings_model (dialog->config);
 
   if (!came_back (dialog, async))
     return;
@@ -422,7 +411,7 @@ static void
 update (gpointer data)
 {
   Dialog *dialog = data;
-  const char *model = chosen_model (dialog);
+  const char *model = gw_settings_model (dialog->config);
   const char *quick = g_intern_static_string (GW_ESTIMATE_MODEL);
   const GwNoiseTold told = gw_settings_noise (dialog->config);
 

@@ -5,6 +5,7 @@
 #include <glib/gi18n-lib.h>
 
 #include "controls.h"
+#include "models.h"
 #include "preview.h"
 #include "settings.h"
 
@@ -23,13 +24,26 @@ gw_exploration_clear (GwExploration *exploration)
   gw_components_clear (&exploration->components);
 }
 
+static gboolean
+load (GwExploration *exploration, const char *name, GError **error)
+{
+  if (exploration->model && exploration->model_name == name)
+    return TRUE;
+  g_clear_pointer (&exploration->model, gw_model_free);
+  exploration->model_name = name;
+
+  return (exploration->model = gw_models_load (name, error)) != NULL;
+}
+
 gboolean
-gw_explore (GeglBuffer *photo, const GwNoiseTold *told, const GwRun *run, GwExploration *exploration,
-            GError **error)
+gw_explore (GeglBuffer *photo, const char *model, const GwNoiseTold *told, const GwRun *run,
+            GwExploration *exploration, GError **error)
 {
   const GwRun quiet = { .threads = run->threads, .cancellable = run->cancellable };
 
   gw_components_clear (&exploration->components);
+  if (!load (exploration, model, error))
+    return FALSE;
   if (!exploration->measured && !gw_photo_noise_measure (photo, &quiet, &exploration->noise, error))
     return FALSE;
   exploration->measured = TRUE;
@@ -55,9 +69,10 @@ typedef struct
   GtkAdjustment *amounts[GW_ALTERNATIVES];
 
   GCancellable *cancellable; /* of the search that runs */
-  gboolean again;            /* the noise was changed meanwhile */
+  gboolean again;            /* another search was asked for meanwhile */
   GwNoiseTold told;          /* to that search */
-  int progress;              /* in percent, of the thread's; atomic */
+  const char *model;
+  int progress; /* in percent, of the thread's; atomic */
   guint tick;
 } Explorer;
 
@@ -146,7 +161,7 @@ search (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
                       .progress_data = explorer };
   GError *error = NULL;
 
-  if (gw_explore (explorer->photo, &explorer->told, &run, explorer->found, &error))
+  if (gw_explore (explorer->photo, explorer->model, &explorer->told, &run, explorer->found, &error))
     g_task_return_boolean (task, TRUE);
   else
     g_task_return_error (task, error);
@@ -189,6 +204,7 @@ start (Explorer *explorer)
 
   explorer->again = FALSE;
   explorer->told = gw_settings_noise (explorer->config);
+  explorer->model = gw_settings_model (explorer->config);
   explorer->cancellable = g_cancellable_new ();
   explorer->tick = g_timeout_add (TICK, show_progress, explorer);
   g_atomic_int_set (&explorer->progress, 0);
@@ -201,7 +217,7 @@ start (Explorer *explorer)
 
 /* The thread works with what is shown, so one ends before another begins. */
 static void
-noise_changed (Explorer *explorer)
+search_again (Explorer *explorer)
 {
   if (explorer->cancellable)
     {
@@ -260,6 +276,7 @@ fill (Explorer *explorer)
   GtkWidget *left = gtk_box_new (GTK_ORIENTATION_VERTICAL, 6);
   GtkWidget *right = gtk_box_new (GTK_ORIENTATION_VERTICAL, 12);
   GtkWidget *button = gtk_button_new_with_mnemonic (_ ("Back to the _mean"));
+  GtkWidget *model = gw_control_model (G_OBJECT (explorer->config), labels);
 
   explorer->status = gw_control_text ("");
   gtk_label_set_max_width_chars (GTK_LABEL (explorer->status), 1); /* as wide as the preview */
@@ -284,6 +301,8 @@ fill (Explorer *explorer)
   gtk_box_pack_start (GTK_BOX (right),
                       gw_control_automatic (G_OBJECT (explorer->config), "noise-level", labels), FALSE, FALSE,
                       0);
+  if (model)
+    gtk_box_pack_start (GTK_BOX (right), model, FALSE, FALSE, 0);
   gtk_box_pack_start (GTK_BOX (right), gw_control_text (_ ("OK keeps what is seen as a new layer.")), FALSE,
                       FALSE, 0);
   gtk_box_pack_start (GTK_BOX (columns), left, TRUE, TRUE, 0);
@@ -339,7 +358,8 @@ gw_explorer_run (GimpProcedure *procedure, GimpProcedureConfig *config, GimpDraw
                                             GTK_RESPONSE_CANCEL, -1);
   gimp_window_set_transient (GTK_WINDOW (explorer.dialog));
   fill (&explorer);
-  g_signal_connect_swapped (config, "notify::noise-level", G_CALLBACK (noise_changed), &explorer);
+  g_signal_connect_swapped (config, "notify::noise-level", G_CALLBACK (search_again), &explorer);
+  g_signal_connect_swapped (config, "notify::model", G_CALLBACK (search_again), &explorer);
 
   gtk_widget_show (explorer.dialog);
   start (&explorer);

@@ -22,7 +22,8 @@ typedef struct
   GeglRectangle region; /* of the photo, that is explored */
   float *weights;       /* how far its pixels are selected, 0 to 1; NULL: all are */
 
-  GwModel *model;
+  GwModel *model;         /* the last that was used */
+  const char *model_name; /* as gw_settings_model() tells it */
   GwPhotoNoise noise;
   gboolean measured; /* the noise has been, which is done once */
   GwComponents components;
@@ -33,17 +34,18 @@ void gw_exploration_clear (GwExploration *exploration);
 
 /**
  * gw_explore:
+ * @model: from gw_settings_model()
  * @told: of the noise
- * @exploration: (inout): all but the amounts is filled
+ * @exploration: (inout): region and weights are given; all but the amounts is filled
  *
- * Measures the noise of the photo, and finds the components of the region with the model that is loaded.
+ * Measures the noise of the photo, and finds the components of the region.
  */
-gboolean gw_explore (GeglBuffer *photo, const GwNoiseTold *told, const GwRun *run, GwExploration *exploration,
-                     GError **error);
+gboolean gw_explore (GeglBuffer *photo, const char *model, const GwNoiseTold *told, const GwRun *run,
+                     GwExploration *exploration, GError **error);
 
 /**
  * gw_explorer_run:
- * @exploration: (inout): region, weights and model are given; the rest is filled
+ * @exploration: (inout): region and weights are given; the rest is filled
  *
  * Returns: %FALSE if the dialog was cancelled.
  */

@@ -1,6 +1,18 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "settings.h"
 
+#include "models.h"
+
+const char *
+gw_settings_model (GimpProcedureConfig *config)
+{
+  g_autofree char *name = NULL;
+
+  g_object_get (config, "model", &name, NULL);
+
+  return g_intern_string (name && *name ? name : GW_DEFAULT_MODEL);
+}
+
 GwNoiseTold
 gw_settings_noise (GimpProcedureConfig *config)
 {

@@ -41,6 +41,8 @@ typedef struct
   gboolean summarise; /* the denoised photo and its uncertainty are to be their mean and standard deviation */
 } GwDrawing;
 
+/* Name or file; there is one copy only of each, which stays. */
+const char *gw_settings_model (GimpProcedureConfig *config);
 GwNoiseTold gw_settings_noise (GimpProcedureConfig *config);
 GwStrength gw_settings_strength (GimpProcedureConfig *config);
 GwDrawing gw_settings_drawing (GimpProcedureConfig *config);

@@ -4,7 +4,6 @@
 #include <glib/gi18n-lib.h>
 
 #include "controls.h"
-#include "models.h"
 #include "noise-controls.h"
 #include "settings.h"
 
@@ -48,38 +47,16 @@ set_sensitivity (GwTabs *tabs)
 
 /* A choice only where there is one. */
 static void
-add_model_widget (GwTabs *tabs, GtkBox *box, GtkSizeGroup *labels)
-{
-  g_auto (GStrv) names = gw_models_list ();
-  GtkWidget *row, *label, *combo;
-
-  if (g_strv_length (names) < 2)
-    return;
-
-  row = gtk_box_new (GTK_ORIENTATION_HORIZONTAL, 12);
-  label = gtk_label_new_with_mnemonic (_ ("Mo_del"));
-  gtk_label_set_xalign (GTK_LABEL (label), 0);
-  gtk_size_group_add_widget (labels, label);
-  combo = gtk_combo_box_text_new ();
-  for (char **name = names; *name; name++)
-    gtk_combo_box_text_append (GTK_COMBO_BOX_TEXT (combo), *name, *name);
-  gtk_label_set_mnemonic_widget (GTK_LABEL (label), combo);
-  gtk_box_pack_start (GTK_BOX (row), label, FALSE, FALSE, 0);
-  gtk_box_pack_start (GTK_BOX (row), combo, TRUE, TRUE, 0);
-  gtk_box_pack_start (box, row, FALSE, FALSE, 0);
-  g_object_bind_property (tabs->config, "model", combo, "active-id",
-                          G_BINDING_BIDIRECTIONAL | G_BINDING_SYNC_CREATE);
-}
-
-static void
 add_noise_tab (GwTabs *tabs, GimpProcedureDialog *dialog, int channels)
 {
   g_autoptr (GtkSizeGroup) labels = gtk_size_group_new (GTK_SIZE_GROUP_HORIZONTAL);
   GtkBox *tab = add_tab (tabs, _ ("Noise"));
+  GtkWidget *model = gw_control_model (tabs->config, labels);
 
   tabs->controls = gw_noise_controls_new (dialog, tabs->config, labels, channels);
   gtk_box_pack_start (tab, gw_noise_controls_get_widget (tabs->controls), FALSE, FALSE, 0);
-  add_model_widget (tabs, tab, labels);
+  if (model)
+    gtk_box_pack_start (tab, model, FALSE, FALSE, 0);
 }
 
 static void
