@@ -85,7 +85,7 @@ dot (const float *a, const float *b, int size)
 
 /* ---- Samples ----------------------------------------------------------------------------------------------- */
 
-/* @n of the region, less their mean. */
+/* @n of the region. */
 static float *
 draw (const Corner *corner, int n)
 {
