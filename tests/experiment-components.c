@@ -35,6 +35,7 @@ typedef struct
 typedef struct
 {
   Along components, own; /* own: the first directions of half of the samples; drawn of the other half */
+  double within[N];      /* 1 if the truth is within two standard deviations of a component */
   double widened[N];     /* what components claim, times predicted over derived */
   double predicted, derived, drawn,
       square;               /* of all of the region: by C, by the derivative of D; of samples; the error */
@@ -283,6 +284,7 @@ measure (const Corner *corner, int n, Region *region)
     {
       region->components.claimed[k] = found.sd[k] * found.sd[k];
       region->components.square[k] = pow (dot (found.directions + k * size, off, size), 2);
+      region->within[k] = region->components.square[k] < 4 * region->components.claimed[k];
       region->widened[k] = region->components.claimed[k] * region->predicted / region->derived;
     }
   for (int c = 0; c < 3; c++)
@@ -358,14 +360,17 @@ print_tables (const GArray *regions)
   print_row (regions, "all, by the derivative of D", 0, AT (derived, 0), AT (drawn, 0), AT (square, 0));
   print_row (regions, "all, by C", 0, AT (predicted, 0), AT (drawn, 0), AT (square, 0));
 
-  printf ("\nShare of the samples' variance along four components %.3f, along their own four %.3f; overlap "
-          "%.2f, of "
-          "two halves of the samples %.2f.\nError over what is claimed, times C / derivative of D: |",
-          mean (regions, AT (held, 0)), mean (regions, AT (own_held, 0)), mean (regions, AT (overlap, 0)),
-          mean (regions, AT (repeated, 0)));
+  printf ("\nThe truth is within two standard deviations of a component in:");
+  for (int k = 0; k < N; k++)
+    printf (" %.0f %%", 100 * mean (regions, AT (within, k)));
+  printf ("\nError over what is claimed, times C / derivative of D: |");
   for (int k = 0; k < N; k++)
     print_ratio (regions, AT (components.square, k), AT (widened, k));
-  printf ("\nSquared error of the mean colour over its variance: %.2f\n\n", mean (regions, AT (colour, 0)));
+  printf ("\nShare of the samples' variance along four components %.3f, along their own four %.3f\n",
+          mean (regions, AT (held, 0)), mean (regions, AT (own_held, 0)));
+  printf ("Overlap of the four with the samples' own %.2f, of those of two halves of the samples %.2f\n",
+          mean (regions, AT (overlap, 0)), mean (regions, AT (repeated, 0)));
+  printf ("Squared error of the mean colour over its variance: %.2f\n", mean (regions, AT (colour, 0)));
 }
 
 int

@@ -19,7 +19,8 @@ enum
   SAMPLES = 100,
   STEPS = 16, /* of a sample */
   N = 4,      /* components */
-  MOST = 128, /* means over so many blocks of a size are followed */
+  MOST
+  = 125, /* means over blocks of a size are followed; steps between them of no multiple of 3, the channels */
   LEAST_STEPS = 1000
 };
 
