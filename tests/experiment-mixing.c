@@ -260,59 +260,84 @@ compare (gconstpointer a, gconstpointer b)
   return *(const double *) a > *(const double *) b ? 1 : *(const double *) a < *(const double *) b ? -1 : 0;
 }
 
-/* Effective samples a step at the best of the steps where the variance is right: of that kind; of all kinds. */
+/* Of a sampler and a step size. */
 typedef struct
 {
-  double alone[KINDS], together[KINDS], fewest;
-} Best;
+  double variance[KINDS]; /* over that of reverse diffusion */
+  double samples[KINDS], fewest;
+} Row;
 
 static void
-print_row (gboolean ozaki, double size, const Figures *figures, Best *best)
+print_row (gboolean ozaki, double size, const Figures *figures, Row *row)
 {
-  gboolean fits[KINDS], all_fit = TRUE;
-  double fewest = INFINITY;
-
   printf ("| %s | %g |", ozaki ? "Ozaki" : "Langevin", size);
+  row->fewest = INFINITY;
   for (int kind = 0; kind < KINDS; kind++)
     {
-      const double ratio = figures->variance[kind] / figures->reference[kind];
-
-      printf (" %.2f |", ratio);
-      fits[kind] = fabs (ratio - 1) < MOST_BIAS;
-      all_fit &= fits[kind];
+      row->variance[kind] = figures->variance[kind] / figures->reference[kind];
+      printf (" %.2f |", row->variance[kind]);
     }
   for (int kind = 0; kind < KINDS; kind++)
     {
       GArray *samples = figures->samples[kind];
-      double median;
 
       g_array_sort (samples, compare);
-      median = g_array_index (samples, double, samples->len / 2);
-      fewest = MIN (fewest, g_array_index (samples, double, 0));
-      printf (" %.4f |", median);
-      if (fits[kind])
-        best->alone[kind] = MAX (best->alone[kind], median);
-      if (all_fit)
-        best->together[kind] = MAX (best->together[kind], median);
+      row->samples[kind] = g_array_index (samples, double, samples->len / 2);
+      row->fewest = MIN (row->fewest, g_array_index (samples, double, 0));
+      printf (" %.4f |", row->samples[kind]);
     }
-  printf (" %.4f |\n", fewest);
+  printf (" %.4f |\n", row->fewest);
   fflush (stdout);
-  if (all_fit)
-    best->fewest = MAX (best->fewest, fewest);
 }
 
 static void
-print_best (const Best best[2])
+print_ratio (double langevin, double ozaki)
 {
-  printf ("\nAt the best step, variance within an eighth:\n\n| | Langevin | Ozaki | ratio | if all variances "
-          "are: "
-          "Langevin | Ozaki | ratio |\n|---|---|---|---|---|---|---|\n");
+  printf (" %.4f | %.4f | %.1f |", langevin, ozaki, ozaki / langevin);
+}
+
+/* Steps count if the variance is about that of the smallest steps, which both samplers have in common: that of the kind itself,
+ * that of all. */
+static void
+print_best (Row rows[2][G_N_ELEMENTS (sizes)])
+{
+  double alone[2][KINDS] = { { 0 } }, together[2][KINDS] = { { 0 } }, fewest[2] = { 0 };
+
+  for (int ozaki = 0; ozaki < 2; ozaki++)
+    for (guint s = 0; s < G_N_ELEMENTS (sizes); s++)
+      {
+        const Row *row = &rows[ozaki][s];
+        gboolean fits[KINDS], all_fit = TRUE;
+
+        for (int kind = 0; kind < KINDS; kind++)
+          {
+            const double limit = (rows[0][0].variance[kind] + rows[1][0].variance[kind]) / 2;
+
+            fits[kind] = fabs (row->variance[kind] / limit - 1) < MOST_BIAS;
+            all_fit &= fits[kind];
+          }
+        for (int kind = 0; kind < KINDS; kind++)
+          {
+            if (fits[kind])
+              alone[ozaki][kind] = MAX (alone[ozaki][kind], row->samples[kind]);
+            if (all_fit)
+              together[ozaki][kind] = MAX (together[ozaki][kind], row->samples[kind]);
+          }
+        if (all_fit)
+          fewest[ozaki] = MAX (fewest[ozaki], row->fewest);
+      }
+  printf ("\n| samples a step | Langevin | Ozaki | ratio | all variances right: Langevin | Ozaki | ratio "
+          "|\n|---|---|---|---|---|---|---|\n");
   for (int kind = 0; kind < KINDS; kind++)
-    printf ("| %s | %.4f | %.4f | %.1f | %.4f | %.4f | %.1f |\n", names[kind], best[0].alone[kind],
-            best[1].alone[kind], best[1].alone[kind] / best[0].alone[kind], best[0].together[kind],
-            best[1].together[kind], best[1].together[kind] / best[0].together[kind]);
-  printf ("| the fewest | | | | %.4f | %.4f | %.1f |\n", best[0].fewest, best[1].fewest,
-          best[1].fewest / best[0].fewest);
+    {
+      printf ("| %s |", names[kind]);
+      print_ratio (alone[0][kind], alone[1][kind]);
+      print_ratio (together[0][kind], together[1][kind]);
+      printf ("\n");
+    }
+  printf ("| the fewest | | | |");
+  print_ratio (fewest[0], fewest[1]);
+  printf ("\n");
 }
 
 int
@@ -323,7 +348,7 @@ main (int argc, char **argv)
   g_autoptr (GError) error = NULL;
   g_autoptr (GwModel) model = NULL;
   g_autofree Crop *all = NULL;
-  Best best[2] = { 0 };
+  Row rows[2][G_N_ELEMENTS (sizes)] = { 0 };
 
   if (crops < 1)
     g_error ("see the top of experiment-mixing.c");
@@ -358,12 +383,12 @@ main (int argc, char **argv)
           figures.samples[kind] = g_array_new (FALSE, FALSE, sizeof (double));
         for (int i = 0; i < crops; i++)
           measure (&all[i], ozaki, sizes[s], &figures);
-        print_row (ozaki, sizes[s], &figures, &best[ozaki]);
+        print_row (ozaki, sizes[s], &figures, &rows[ozaki][s]);
         for (int kind = 0; kind < KINDS; kind++)
           g_array_unref (figures.samples[kind]);
       }
 
-  print_best (best);
+  print_best (rows);
   for (int i = 0; i < crops; i++)
     crop_clear (&all[i]);
 
