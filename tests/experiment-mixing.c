@@ -19,8 +19,7 @@ enum
   SAMPLES = 100,
   STEPS = 16, /* of a sample */
   N = 4,      /* components */
-  MOST
-  = 125, /* means over blocks of a size are followed; steps between them of no multiple of 3, the channels */
+  MOST = 125, /* so many means over blocks of a size are followed */
   LEAST_STEPS = 1000
 };
 
