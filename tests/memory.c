@@ -2,7 +2,10 @@
 #include "memory.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
+
+#include "random.h"
 
 Image *
 image_new (int width, int height, int channels)
@@ -44,6 +47,40 @@ image_crop (const Image *image, int x, int y, int width, int height)
             sizeof (float) * width * image->channels);
 
   return crop;
+}
+
+Image *
+image_load_ppm (const char *path, int side)
+{
+  g_autofree char *bytes = NULL;
+  int width, height, end;
+  gsize length;
+  Image *image;
+
+  if (!g_file_get_contents (path, &bytes, &length, NULL)
+      || sscanf (bytes, "P6 %d %d 255%n", &width, &height, &end) != 2
+      || length != end + 1 + (gsize) width * height * 3 || width < side || height < side)
+    g_error ("%s is no PPM of at least %d pixels a side", path, side);
+  image = image_new (width, height, 3);
+  for (gsize i = 0; i < (gsize) width * height * 3; i++)
+    image->values[i] = ((guchar *) bytes)[end + 1 + i] / 255.f;
+
+  return image;
+}
+
+void
+image_add_noise (Image *image, double level, guint32 number)
+{
+  const int length = image->width * image->channels;
+  g_autofree float *normals = g_new (float, (gsize) image->width *GW_NORMALS);
+
+  for (int y = 0; y < image->height; y++)
+    {
+      gw_random_normals (1, number, 0, y, image->width, normals);
+      for (int i = 0; i < length; i++)
+        image->values[(gsize) y * length + i]
+            += level * normals[i / image->channels * GW_NORMALS + i % image->channels];
+    }
 }
 
 double

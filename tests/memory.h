@@ -17,6 +17,10 @@ void image_free (Image *image);
 /* Uniform in [low, high). */
 Image *image_random (int width, int height, int channels, double low, double high, guint32 seed);
 Image *image_crop (const Image *image, int x, int y, int width, int height);
+/* A PPM with 8 bits and at least @side pixels each way; anything else ends the program. */
+Image *image_load_ppm (const char *path, int side);
+/* White noise, the same for the same @number. */
+void image_add_noise (Image *image, double level, guint32 number);
 /* Largest absolute difference. */
 double image_difference (const Image *a, const Image *b);
 
