@@ -21,7 +21,7 @@ import gimp
 
 SAMPLE = pathlib.Path(__file__).parent / 'data' / 'sample.png'
 SIZE = 6000, 4000
-ROUNDS = 3
+ROUNDS = 2
 MESSAGE = re.compile(r'grainwise-DEBUG: (\d+):(\d+):([\d.]+): (open|change|first look|preview)$', re.M)
 
 
