@@ -101,7 +101,7 @@ run (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image, GimpDrawa
   GimpValueArray *values;
   GError *error = NULL;
 
-  gegl_init (NULL, NULL);
+  gw_begin ();
 
   if (!prepare (image, drawables, &exploration, &error))
     return gimp_procedure_new_return_values (procedure, GIMP_PDB_EXECUTION_ERROR, error);

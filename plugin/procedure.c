@@ -78,6 +78,22 @@ check_drawable (GimpDrawable *drawable, GError **error)
   return TRUE;
 }
 
+static void
+end (void)
+{
+  gegl_exit ();
+  babl_exit ();
+}
+
+/* The first time that babl is to convert between two formats, it searches for the fastest way, which takes some tenths of a
+ * second.  It keeps what it found in the user's cache, but only if it is told of the end by all who began: GEGL, libgimp. */
+void
+gw_begin (void)
+{
+  gegl_init (NULL, NULL);
+  atexit (end); /* when GIMP has been told everything */
+}
+
 GimpDrawable *
 gw_only_layer (GimpDrawable **drawables, GError **error)
 {

@@ -15,6 +15,9 @@ void gw_procedure_add_noise (GimpProcedure *procedure);
 
 void gw_procedure_add_model (GimpProcedure *procedure);
 
+/* The beginning of every run. */
+void gw_begin (void);
+
 /* The one layer to work on, or %NULL. */
 GimpDrawable *gw_only_layer (GimpDrawable **drawables, GError **error);
 

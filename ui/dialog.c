@@ -573,11 +573,22 @@ new_preview (Dialog *dialog, GimpDrawable *drawable)
   return gw_preview_new (dialog->photo, x + width / 2.0, y + height / 2.0, update, view_chosen, dialog);
 }
 
+/* The search of gw_begin(): time in which GTK gets ready. */
+static gpointer
+find_conversion (gpointer format)
+{
+  babl_fish (format, babl_format ("cairo-ARGB32"));
+
+  return NULL;
+}
+
 gboolean
 gw_dialog_run (GimpProcedure *procedure, GimpProcedureConfig *config, GimpDrawable *drawable)
 {
   Dialog dialog = { .config = config };
   g_autoptr (GeglBuffer) buffer = NULL;
+  GThread *finding
+      = g_thread_new ("conversion", find_conversion, (gpointer) gimp_drawable_get_format (drawable));
   GtkWidget *gimp_dialog;
   gboolean ok;
 
@@ -601,7 +612,7 @@ gw_dialog_run (GimpProcedure *procedure, GimpProcedureConfig *config, GimpDrawab
   g_signal_connect (config, "notify", G_CALLBACK (config_changed), &dialog);
 
   gtk_widget_show (gimp_dialog);
-  g_debug ("open"); /* these four tell tests/benchmark_gimp.py the time */
+  g_debug ("open"); /* this, and others like it, tell tests/benchmark_gimp.py the time */
   ok = gimp_procedure_dialog_run (GIMP_PROCEDURE_DIALOG (gimp_dialog));
 
   g_signal_handlers_disconnect_by_data (config, &dialog);
@@ -612,6 +623,7 @@ gw_dialog_run (GimpProcedure *procedure, GimpProcedureConfig *config, GimpDrawab
     g_main_context_iteration (NULL, TRUE);
   gtk_widget_destroy (gimp_dialog);
 
+  g_thread_join (finding);
   gw_tabs_free (dialog.tabs);
   gw_preview_free (dialog.preview);
   gw_denoised_clear (&dialog.shown);

@@ -7,6 +7,7 @@
 #define SMALLEST 480   /* pixels a side */
 #define MAP 150        /* pixels, longer side */
 #define PAUSE 150      /* milliseconds without a change after which the preview is computed */
+#define MAP_DELAY 500  /* milliseconds after which the map is made */
 #define GRIP 8         /* pixels to either side of the divider where it can be taken */
 #define CLICK 3        /* pixels that the pointer may move in a click */
 #define LARGEST_ZOOM 4 /* screen pixels a pixel, each way */
@@ -39,7 +40,7 @@ struct _GwPreview
   Drag drag;
   double from_x, from_y;   /* pointer */
   double start_x, start_y; /* photo */
-  guint pause;
+  guint pause, scaling;
 };
 
 /* ---- Geometry -------------------------------------------------------------------------------------------- */
@@ -183,6 +184,7 @@ draw_area (GtkWidget *area, cairo_t *cr, GwPreview *preview)
       }
   if (gtk_widget_has_visible_focus (area))
     gtk_render_focus (gtk_widget_get_style_context (area), cr, 0, 0, width, height);
+  g_debug ("drawn");
 
   return TRUE;
 }
@@ -197,6 +199,24 @@ map_size (const GwPreview *preview, double *scale, int *width, int *height)
   *height = MAX (1, (int) (whole->height * *scale));
 }
 
+/* A large photo takes a while to be scaled, and the first look is waited for more. */
+static gboolean
+make_thumbnail (gpointer data)
+{
+  GwPreview *preview = data;
+  const GeglRectangle *whole = extent (preview);
+  double scale;
+  int width, height;
+
+  map_size (preview, &scale, &width, &height);
+  preview->thumbnail = to_surface (preview->photo,
+                                   GEGL_RECTANGLE (whole->x * scale, whole->y * scale, width, height), scale);
+  preview->scaling = 0;
+  gtk_widget_queue_draw (preview->map);
+
+  return G_SOURCE_REMOVE;
+}
+
 static gboolean
 draw_map (GtkWidget *map, cairo_t *cr, GwPreview *preview)
 {
@@ -207,8 +227,11 @@ draw_map (GtkWidget *map, cairo_t *cr, GwPreview *preview)
 
   map_size (preview, &scale, &width, &height);
   if (!preview->thumbnail)
-    preview->thumbnail = to_surface (
-        preview->photo, GEGL_RECTANGLE (whole->x * scale, whole->y * scale, width, height), scale);
+    {
+      if (!preview->scaling)
+        preview->scaling = g_timeout_add (MAP_DELAY, make_thumbnail, preview);
+      return TRUE;
+    }
   paint (cr, preview->thumbnail, 0, 0);
 
   cairo_rectangle (cr, floor ((region.x - whole->x) * scale) + 0.5,
@@ -428,6 +451,7 @@ void
 gw_preview_free (GwPreview *preview)
 {
   g_clear_handle_id (&preview->pause, g_source_remove);
+  g_clear_handle_id (&preview->scaling, g_source_remove);
   g_clear_pointer (&preview->thumbnail, cairo_surface_destroy);
   g_clear_pointer (&preview->result, cairo_surface_destroy);
   g_object_unref (preview->photo);
