@@ -124,8 +124,9 @@ multiply_block (const float *source, int stride, const float *weights, int depth
     }
 }
 
-/* All rows of some panels.  Meanwhile those at the same place of the next matrix are fetched: all matrices of a layer together are
- * too large for the core's own cache. */
+/* All rows of some panels, in blocks of nearly the same size, for the products of a few rows wait for each other's sums.
+ * Meanwhile the weights at the same place of the next matrix are fetched: all matrices of a layer together are too large for the
+ * core's own cache. */
 INLINE void
 multiply_panels (const float *source, int stride, int n, const float *weights, int depth, int width,
                  const float *start, float *out, int out_stride, int panels)
@@ -135,24 +136,39 @@ multiply_panels (const float *source, int stride, int n, const float *weights, i
   for (int first = 0; first < depth; first += DEPTH, start = out)
     {
       const int last = MIN (first + DEPTH, depth);
+      int blocks = (n + ROWS - 1) / ROWS;
 
-      for (int i = 0, rows; i < n; i += rows)
+      for (int i = 0, rows; i < n; i += rows, blocks--)
         {
           const float *block = source + (gsize) i * stride;
           const gsize at = (gsize) i * out_stride;
           const float *from = start ? start + at : NULL;
-          const float *next = following + (gsize) (i / ROWS % PANELS) * depth * GW_CHANNELS;
+          const float *next = following + (gsize) (blocks % PANELS) * depth * GW_CHANNELS;
 
-          rows = n - i >= ROWS ? ROWS : n - i >= 4 ? 4 : 1;
-          if (rows == ROWS)
-            multiply_block (block, stride, weights, depth, first, last, from, out + at, out_stride, ROWS,
-                            panels, next);
-          else if (rows == 4)
-            multiply_block (block, stride, weights, depth, first, last, from, out + at, out_stride, 4, panels,
-                            next);
-          else
-            multiply_block (block, stride, weights, depth, first, last, from, out + at, out_stride, 1, panels,
-                            next);
+          rows = (n - i + blocks - 1) / blocks;
+          switch (rows)
+            {
+#define CASE(number)                                                                                        \
+  case number:                                                                                              \
+    multiply_block (block, stride, weights, depth, first, last, from, out + at, out_stride, number, panels, \
+                    next);                                                                                  \
+    break;
+              CASE (1)
+              CASE (2)
+              CASE (3)
+              CASE (4)
+              CASE (5)
+              CASE (6)
+#if defined(__AVX512F__)
+              CASE (7)
+              CASE (8)
+              CASE (9)
+              CASE (10)
+              CASE (11)
+              CASE (12)
+#endif
+#undef CASE
+            }
         }
     }
 }
