@@ -242,6 +242,9 @@ transform_sources (const float *const rows[SOURCE], int x, int tiles, int channe
                 UNROLL
                 for (int j = 0; j < SOURCE; j++)
                   d[j] = load (rows[i] + from + (gsize) j * channels);
+                UNROLL
+                for (int j = SOURCE - T; j < SOURCE; j++) /* of the next tile */
+                  __builtin_prefetch (rows[i] + from + (gsize) (T + j) * channels);
               }
             transform_source (d, half[i]);
           }
@@ -310,6 +313,9 @@ transform_results (const float *products, gsize point_stride, int tiles, int cha
                 if (relu)
                   value = (Lanes) ((LaneBits) value & (value > zero));
                 store (out[i] + at + (gsize) j * stride, value);
+                __builtin_prefetch (out[i] + at + (gsize) (T + j) * stride, 1);
+                if (addends)
+                  __builtin_prefetch (addends[i] + at + (gsize) (T + j) * stride);
               }
           }
       }
