@@ -96,6 +96,16 @@ multiply_block (const float *source, int stride, const float *weights, int depth
       for (int v = 0; v < vectors; v++)
         sums[r][v] = start ? load (start + (gsize) r * out_stride + v * LANES) : (Lanes) { 0 };
     }
+  if (start && start != out) /* a skip's, from far away */
+    {
+      UNROLL
+      for (int r = 0; r < rows; r++)
+        {
+          UNROLL
+          for (int v = 0; v < vectors; v++)
+            __builtin_prefetch (start + (gsize) (rows + r) * out_stride + v * LANES);
+        }
+    }
   for (int k = first; k < last; k++)
     {
       Lanes weight[PANELS * VECTORS];
