@@ -420,7 +420,7 @@ class ExplorerTest(ScreenTest):
         self.assertEqual(self.warnings[-1], '')
 
     def test_other_choices_and_cancel(self):
-        """Another noise level or model has other components; cancelling at once leaves the image alone."""
+        """Another noise level or model has other components, after a first look; cancelling at once leaves the image alone."""
         before = self.start()
         spin = gimp.find(self.dialog, ('spin button',), '^Noise level$')
         spin.get_value_iface().set_current_value(40)
@@ -430,6 +430,11 @@ class ExplorerTest(ScreenTest):
         self.choose('best')
         gimp.wait_for(lambda: not self.is_sensitive(self.button('OK')))
         self.assertNotEqual(after, self.wait_for_status('^The mean colour here is '))
+
+        found = self.preview('explore-best')
+        spin.get_value_iface().set_current_value(70)
+        gimp.wait_for(lambda: np.abs(self.preview('explore-look') - found).max() > 3)
+        self.assertFalse(self.is_sensitive(self.button('OK')), 'the first look should not wait for the components')
         spin.get_value_iface().set_current_value(10)
         spin.get_value_iface().set_current_value(11)
         gimp.press(self.button('Cancel'))

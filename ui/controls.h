@@ -32,4 +32,7 @@ GtkWidget *gw_control_model (GObject *config, GtkSizeGroup *labels);
 /* A sentence below them. */
 GtkWidget *gw_control_text (const char *text);
 
+/* What is said below a preview, of one size whatever it is, or the preview would have to give way. */
+GtkWidget *gw_control_status (int lines);
+
 G_END_DECLS

@@ -10,8 +10,6 @@
 #include "settings.h"
 #include "tabs.h"
 
-#define STATUS_WIDTH 60 /* characters */
-
 typedef struct
 {
   GimpProcedureConfig *config;
@@ -500,28 +498,15 @@ start_measuring (Dialog *dialog)
 
 /* ---- The dialog ------------------------------------------------------------------------------------------ */
 
-/* The line below the preview is of one size whatever it says, or the preview would have to give way. */
 static void
 add_preview (Dialog *dialog, GtkBox *box)
 {
-  g_autoptr (PangoLayout) lines = NULL;
   g_autofree char *doubtful
       = g_strdup_printf (_ ("Doubtful is a pixel whose expected error is more than %.0f levels: its "
                             "true colour may well be %.0f levels off."),
                          255 * GW_DOUBTFUL, 2 * 255 * GW_DOUBTFUL);
-  int height;
 
-  dialog->status = gtk_label_new ("");
-  lines = gtk_widget_create_pango_layout (dialog->status, "1\n2\n3\n4");
-  pango_layout_get_pixel_size (lines, NULL, &height);
-  gtk_widget_set_size_request (dialog->status, -1, height);
-  gtk_label_set_width_chars (GTK_LABEL (dialog->status), STATUS_WIDTH);
-  gtk_label_set_max_width_chars (GTK_LABEL (dialog->status), STATUS_WIDTH);
-  gtk_label_set_line_wrap (GTK_LABEL (dialog->status), TRUE);
-  gtk_label_set_lines (GTK_LABEL (dialog->status), 4);
-  gtk_label_set_ellipsize (GTK_LABEL (dialog->status), PANGO_ELLIPSIZE_END);
-  gtk_label_set_xalign (GTK_LABEL (dialog->status), 0);
-  gtk_label_set_yalign (GTK_LABEL (dialog->status), 0);
+  dialog->status = gw_control_status (4);
   gtk_widget_set_tooltip_text (dialog->status, doubtful);
 
   gtk_box_pack_start (box, gw_preview_get_area (dialog->preview), TRUE, TRUE, 0);

@@ -167,7 +167,33 @@ search (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
     g_task_return_error (task, error);
 }
 
+/* The denoised region, by the faster model, and at first as the noise seems to be there: to be looked at while the search runs. */
+static void
+glance (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
+{
+  Explorer *explorer = data;
+  const GeglRectangle *region = &explorer->found->region;
+  const GwRun run = { .threads = gimp_get_num_processors (), .cancellable = cancellable };
+  g_autoptr (GwModel) model = NULL;
+  g_auto (GwDenoised) look = { 0 };
+  GwPhotoNoise noise = explorer->found->noise;
+  GError *error = NULL;
+
+  if ((model = gw_models_load (GW_ESTIMATE_MODEL, &error))
+      && (explorer->found->measured || gw_photo_noise_glance (explorer->photo, region, &run, &noise, &error)))
+    {
+      gw_photo_noise_assume (&noise, &explorer->told);
+      gw_photo_denoise (explorer->photo, region, model, &noise.assumed, GW_MAP_NONE, FALSE, &run, &look,
+                        &error);
+    }
+  if (error)
+    g_task_return_error (task, error);
+  else
+    g_task_return_pointer (task, g_steal_pointer (&look.denoised), g_object_unref);
+}
+
 static void start (Explorer *explorer);
+static void start_task (Explorer *explorer, GTaskThreadFunc work, GAsyncReadyCallback done);
 
 static void
 set_found (Explorer *explorer, gboolean found)
@@ -175,6 +201,16 @@ set_found (Explorer *explorer, gboolean found)
   gtk_dialog_set_response_sensitive (GTK_DIALOG (explorer->dialog), GTK_RESPONSE_OK, found);
   gtk_widget_set_sensitive (explorer->sliders, found);
   gtk_widget_set_opacity (explorer->bar, found ? 0 : 1); /* hidden, it would leave its place to others */
+}
+
+/* A task came to nothing. */
+static void
+failed (Explorer *explorer, const GError *error)
+{
+  if (explorer->again)
+    start (explorer);
+  else if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    gtk_label_set_text (GTK_LABEL (explorer->status), error->message);
 }
 
 static void
@@ -185,34 +221,56 @@ searched (GObject *source, GAsyncResult *async, gpointer data)
 
   g_clear_object (&explorer->cancellable);
   g_clear_handle_id (&explorer->tick, g_source_remove);
-  if (g_task_propagate_boolean (G_TASK (async), &error) && !explorer->again)
+  if (!g_task_propagate_boolean (G_TASK (async), &error) || explorer->again)
     {
-      set_found (explorer, TRUE);
-      show_components (explorer);
-      show (explorer);
+      failed (explorer, error);
+      return;
     }
-  else if (explorer->again)
-    start (explorer);
-  else if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
-    gtk_label_set_text (GTK_LABEL (explorer->status), error->message);
+  set_found (explorer, TRUE);
+  show_components (explorer);
+  show (explorer);
+}
+
+static void
+glanced (GObject *source, GAsyncResult *async, gpointer data)
+{
+  Explorer *explorer = data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GeglBuffer) look = g_task_propagate_pointer (G_TASK (async), &error);
+
+  g_clear_object (&explorer->cancellable);
+  if (!look || explorer->again)
+    {
+      failed (explorer, error);
+      return;
+    }
+  gw_preview_show (explorer->preview, &explorer->found->region, look);
+  start_task (explorer, search, searched);
+  explorer->tick = g_timeout_add (TICK, show_progress, explorer);
+}
+
+static void
+start_task (Explorer *explorer, GTaskThreadFunc work, GAsyncReadyCallback done)
+{
+  g_autoptr (GTask) task = NULL;
+
+  explorer->cancellable = g_cancellable_new ();
+  task = g_task_new (NULL, explorer->cancellable, done, explorer);
+  g_task_set_task_data (task, explorer, NULL);
+  g_task_run_in_thread (task, work);
 }
 
 static void
 start (Explorer *explorer)
 {
-  g_autoptr (GTask) task = NULL;
-
   explorer->again = FALSE;
   explorer->told = gw_settings_noise (explorer->config);
   explorer->model = gw_settings_model (explorer->config);
-  explorer->cancellable = g_cancellable_new ();
-  explorer->tick = g_timeout_add (TICK, show_progress, explorer);
   g_atomic_int_set (&explorer->progress, 0);
+  show_progress (explorer);
   set_found (explorer, FALSE);
   gtk_label_set_text (GTK_LABEL (explorer->status), _ ("Looking for alternatives…"));
-  task = g_task_new (NULL, explorer->cancellable, searched, explorer);
-  g_task_set_task_data (task, explorer, NULL);
-  g_task_run_in_thread (task, search);
+  start_task (explorer, glance, glanced);
 }
 
 /* The thread works with what is shown, so one ends before another begins. */
@@ -278,8 +336,7 @@ fill (Explorer *explorer)
   GtkWidget *button = gtk_button_new_with_mnemonic (_ ("Back to the _mean"));
   GtkWidget *model = gw_control_model (G_OBJECT (explorer->config), labels);
 
-  explorer->status = gw_control_text ("");
-  gtk_label_set_max_width_chars (GTK_LABEL (explorer->status), 1); /* as wide as the preview */
+  explorer->status = gw_control_status (2);
   explorer->bar = gtk_progress_bar_new ();
   explorer->sliders = gtk_box_new (GTK_ORIENTATION_VERTICAL, 3);
   for (int k = 0; k < GW_ALTERNATIVES; k++)
