@@ -101,8 +101,6 @@ run (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image, GimpDrawa
   GimpValueArray *values;
   GError *error = NULL;
 
-  gw_begin ();
-
   if (!prepare (image, drawables, &exploration, &error))
     return gimp_procedure_new_return_values (procedure, GIMP_PDB_EXECUTION_ERROR, error);
 

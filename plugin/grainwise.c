@@ -421,8 +421,6 @@ run_estimate (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image, 
   GwPhotoNoise noise;
   int channels;
 
-  gw_begin ();
-
   if (!(drawable = gw_only_layer (drawables, &error)))
     return gimp_procedure_new_return_values (procedure, GIMP_PDB_EXECUTION_ERROR, error);
   photo = gimp_drawable_get_buffer (drawable);
@@ -446,8 +444,6 @@ run_denoise (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image, G
   g_auto (GwNewLayers) layers = { 0 };
   GimpValueArray *values;
   GError *error = NULL;
-
-  gw_begin ();
 
   if (!gw_only_layer (drawables, &error))
     return gimp_procedure_new_return_values (procedure, GIMP_PDB_EXECUTION_ERROR, error);

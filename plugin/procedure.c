@@ -7,11 +7,34 @@
 #include "models.h"
 #include "settings.h"
 
+static void
+end (void)
+{
+  gegl_exit ();
+  babl_exit ();
+}
+
+/* The first time that babl is to convert between two formats, it searches for the fastest way, which takes some tenths of a
+ * second.  It keeps what it found in the user's cache, but only if it is told of the end by all who began: GEGL, libgimp. */
+static GimpValueArray *
+run_procedure (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image, GimpDrawable **drawables,
+               GimpProcedureConfig *config, gpointer run_data)
+{
+  const GimpRunImageFunc run = (GimpRunImageFunc) run_data;
+  GimpValueArray *values;
+
+  gegl_init (NULL, NULL);
+  values = run (procedure, run_mode, image, drawables, config, NULL);
+  atexit (end); /* not before the run, for one that is broken off still uses them; not now, for GIMP waits */
+
+  return values;
+}
+
 GimpProcedure *
 gw_procedure_new (GimpPlugIn *plug_in, const char *name, GimpRunImageFunc run)
 {
-  GimpProcedure *procedure
-      = gimp_image_procedure_new (plug_in, name, GIMP_PDB_PROC_TYPE_PLUGIN, run, NULL, NULL);
+  GimpProcedure *procedure = gimp_image_procedure_new (plug_in, name, GIMP_PDB_PROC_TYPE_PLUGIN,
+                                                       run_procedure, (gpointer) run, NULL);
 
   gimp_procedure_set_image_types (procedure, "RGB*, GRAY*");
   gimp_procedure_set_sensitivity_mask (procedure, GIMP_PROCEDURE_SENSITIVE_DRAWABLE);
@@ -76,22 +99,6 @@ check_drawable (GimpDrawable *drawable, GError **error)
         error, _ ("Indexed images have too few colours to be denoised; convert the image to RGB first."));
 
   return TRUE;
-}
-
-static void
-end (void)
-{
-  gegl_exit ();
-  babl_exit ();
-}
-
-/* The first time that babl is to convert between two formats, it searches for the fastest way, which takes some tenths of a
- * second.  It keeps what it found in the user's cache, but only if it is told of the end by all who began: GEGL, libgimp. */
-void
-gw_begin (void)
-{
-  gegl_init (NULL, NULL);
-  atexit (end); /* when GIMP has been told everything */
 }
 
 GimpDrawable *

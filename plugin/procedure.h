@@ -8,15 +8,13 @@
 
 G_BEGIN_DECLS
 
+/* @run may use GEGL; it gets no data. */
 GimpProcedure *gw_procedure_new (GimpPlugIn *plug_in, const char *name, GimpRunImageFunc run);
 
 /* Adds the arguments that tell what is known of the noise; gw_settings_noise() reads them. */
 void gw_procedure_add_noise (GimpProcedure *procedure);
 
 void gw_procedure_add_model (GimpProcedure *procedure);
-
-/* The beginning of every run. */
-void gw_begin (void);
 
 /* The one layer to work on, or %NULL. */
 GimpDrawable *gw_only_layer (GimpDrawable **drawables, GError **error);

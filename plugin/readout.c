@@ -117,8 +117,6 @@ run (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image, GimpDrawa
   double sd, largest;
   int x, y, left, top;
 
-  gw_begin ();
-
   g_object_get (config, "x", &x, "y", &y, NULL);
   if (gimp_core_object_array_get_length ((GObject **) drawables) != 1)
     {

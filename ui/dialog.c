@@ -558,7 +558,7 @@ new_preview (Dialog *dialog, GimpDrawable *drawable)
   return gw_preview_new (dialog->photo, x + width / 2.0, y + height / 2.0, update, view_chosen, dialog);
 }
 
-/* The search of gw_begin(): time in which GTK gets ready. */
+/* babl's first search for a way takes some tenths of a second: time in which GTK gets ready. */
 static gpointer
 find_conversion (gpointer format)
 {
