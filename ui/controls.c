@@ -7,6 +7,7 @@
 
 #define TEXT_WIDTH 44   /* characters */
 #define STATUS_WIDTH 60 /* characters */
+#define STATUS_LINES 4
 
 static GParamSpec *
 argument (GObject *config, const char *name)
@@ -171,18 +172,18 @@ gw_control_text (const char *text)
 }
 
 GtkWidget *
-gw_control_status (int lines)
+gw_control_status (void)
 {
   GtkWidget *label = gtk_label_new ("");
   g_autoptr (PangoLayout) layout = gtk_widget_create_pango_layout (label, "");
   int height;
 
   pango_layout_get_pixel_size (layout, NULL, &height);
-  gtk_widget_set_size_request (label, -1, lines * height);
+  gtk_widget_set_size_request (label, -1, STATUS_LINES * height);
   gtk_label_set_width_chars (GTK_LABEL (label), STATUS_WIDTH);
   gtk_label_set_max_width_chars (GTK_LABEL (label), STATUS_WIDTH);
   gtk_label_set_line_wrap (GTK_LABEL (label), TRUE);
-  gtk_label_set_lines (GTK_LABEL (label), lines);
+  gtk_label_set_lines (GTK_LABEL (label), STATUS_LINES);
   gtk_label_set_ellipsize (GTK_LABEL (label), PANGO_ELLIPSIZE_END);
   gtk_label_set_xalign (GTK_LABEL (label), 0);
   gtk_label_set_yalign (GTK_LABEL (label), 0);

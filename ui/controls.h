@@ -33,6 +33,6 @@ GtkWidget *gw_control_model (GObject *config, GtkSizeGroup *labels);
 GtkWidget *gw_control_text (const char *text);
 
 /* What is said below a preview, of one size whatever it is, or the preview would have to give way. */
-GtkWidget *gw_control_status (int lines);
+GtkWidget *gw_control_status (void);
 
 G_END_DECLS

@@ -506,7 +506,7 @@ add_preview (Dialog *dialog, GtkBox *box)
                             "true colour may well be %.0f levels off."),
                          255 * GW_DOUBTFUL, 2 * 255 * GW_DOUBTFUL);
 
-  dialog->status = gw_control_status (4);
+  dialog->status = gw_control_status ();
   gtk_widget_set_tooltip_text (dialog->status, doubtful);
 
   gtk_box_pack_start (box, gw_preview_get_area (dialog->preview), TRUE, TRUE, 0);

@@ -336,7 +336,7 @@ fill (Explorer *explorer)
   GtkWidget *button = gtk_button_new_with_mnemonic (_ ("Back to the _mean"));
   GtkWidget *model = gw_control_model (G_OBJECT (explorer->config), labels);
 
-  explorer->status = gw_control_status (2);
+  explorer->status = gw_control_status ();
   explorer->bar = gtk_progress_bar_new ();
   explorer->sliders = gtk_box_new (GTK_ORIENTATION_VERTICAL, 3);
   for (int k = 0; k < GW_ALTERNATIVES; k++)
