@@ -44,6 +44,23 @@ wrong_use (const char *message)
   return EXIT_WRONG_USE;
 }
 
+/* Returns: %FALSE after having said what is wrong. */
+static gboolean
+parse_options (int argc, char **argv, const char *parameters, const char *summary,
+               const GOptionEntry *entries)
+{
+  g_autoptr (GOptionContext) context = g_option_context_new (parameters);
+  g_autoptr (GError) error = NULL;
+
+  g_option_context_set_summary (context, summary);
+  g_option_context_add_main_entries (context, entries, GETTEXT_PACKAGE);
+  if (g_option_context_parse (context, &argc, &argv, &error))
+    return TRUE;
+  wrong_use (error->message);
+
+  return FALSE;
+}
+
 static void
 print_json (JsonBuilder *builder)
 {
@@ -358,7 +375,6 @@ denoise_main (int argc, char **argv)
   g_auto (GStrv) files = NULL;
   g_autofree char *uncertainty = NULL;
   g_autofree char *model = g_strdup (GW_DEFAULT_MODEL);
-  g_autoptr (GOptionContext) context = g_option_context_new (_ ("IN OUT"));
   GError *error = NULL;
   const GOptionEntry entries[] = {
     { "noise", 'n', 0, G_OPTION_ARG_STRING, &noise,
@@ -388,15 +404,10 @@ denoise_main (int argc, char **argv)
     { NULL }
   };
 
-  g_option_context_set_summary (
-      context, _ ("Denoises the photo IN, writes it to OUT, and tells where it can be trusted."));
-  g_option_context_add_main_entries (context, entries, GETTEXT_PACKAGE);
-  if (!g_option_context_parse (context, &argc, &argv, &error))
-    {
-      g_autoptr (GError) owned = error;
-
-      return wrong_use (error->message);
-    }
+  if (!parse_options (argc, argv, _ ("IN OUT"),
+                      _ ("Denoises the photo IN, writes it to OUT, and tells where it can be trusted."),
+                      entries))
+    return EXIT_WRONG_USE;
   if (!files || g_strv_length (files) != 2)
     return wrong_use (_ ("“denoise” takes two files, IN and OUT."));
   if (noise)
@@ -486,7 +497,6 @@ estimate_main (int argc, char **argv)
 {
   gboolean json = FALSE;
   g_auto (GStrv) files = NULL;
-  g_autoptr (GOptionContext) context = g_option_context_new (_ ("IN"));
   g_autoptr (GeglBuffer) photo = NULL;
   g_autoptr (GObject) metadata = NULL;
   GwPhotoNoise noise;
@@ -496,14 +506,8 @@ estimate_main (int argc, char **argv)
           { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &files, NULL, NULL },
           { NULL } };
 
-  g_option_context_set_summary (context, _ ("Estimates the noise of the photo IN."));
-  g_option_context_add_main_entries (context, entries, GETTEXT_PACKAGE);
-  if (!g_option_context_parse (context, &argc, &argv, &error))
-    {
-      g_autoptr (GError) owned = error;
-
-      return wrong_use (error->message);
-    }
+  if (!parse_options (argc, argv, _ ("IN"), _ ("Estimates the noise of the photo IN."), entries))
+    return EXIT_WRONG_USE;
   if (!files || g_strv_length (files) != 1)
     return wrong_use (_ ("“estimate” takes one file, IN."));
 
@@ -558,7 +562,6 @@ info_main (int argc, char **argv)
 {
   gboolean json = FALSE;
   g_auto (GStrv) names = NULL;
-  g_autoptr (GOptionContext) context = g_option_context_new (_ ("[MODEL]"));
   g_autoptr (GwModel) model = NULL;
   GError *error = NULL;
   const GOptionEntry entries[]
@@ -566,14 +569,8 @@ info_main (int argc, char **argv)
           { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &names, NULL, NULL },
           { NULL } };
 
-  g_option_context_set_summary (context, _ ("Prints what a model says of itself."));
-  g_option_context_add_main_entries (context, entries, GETTEXT_PACKAGE);
-  if (!g_option_context_parse (context, &argc, &argv, &error))
-    {
-      g_autoptr (GError) owned = error;
-
-      return wrong_use (error->message);
-    }
+  if (!parse_options (argc, argv, _ ("[MODEL]"), _ ("Prints what a model says of itself."), entries))
+    return EXIT_WRONG_USE;
   if (names && g_strv_length (names) > 1)
     return wrong_use (_ ("“info” takes one model at most."));
 
