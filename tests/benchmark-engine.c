@@ -70,22 +70,26 @@ multiply_add (int job, int thread, gpointer data)
   ((float *) data)[16 * thread] = sums[0][3];
 }
 
-static double
-peak (int threads)
+/* At the fastest moment, and over all of LEAST_SECONDS: other tenants of the machine take their share. */
+static void
+run_peak (int threads)
 {
   g_autoptr (GwWorkers) workers = gw_workers_new (threads);
   g_autofree float *sink = g_new0 (float, 16 * (threads + 1));
-  const double operations = 2.0 * 16 * CHAINS * ROUNDS * 4 * threads;
-  double best = 0;
+  const double operations = 2.0 * 16 * CHAINS * ROUNDS * threads;
+  const gint64 begin = g_get_monotonic_time ();
+  double best = 0, all = 0;
 
-  for (int i = 0; i < 8; i++)
+  do
     {
       const gint64 start = g_get_monotonic_time ();
 
-      gw_workers_run (workers, multiply_add, sink, 4 * threads);
-      best = MAX (best, operations / seconds (start) / 1e9);
+      gw_workers_run (workers, multiply_add, sink, threads);
+      best = MAX (best, operations / seconds (start));
+      all += operations;
     }
-  return best;
+  while (seconds (begin) < LEAST_SECONDS);
+  printf ("{\"gflops\": %.1f, \"sustained_gflops\": %.1f}\n", best / 1e9, all / seconds (begin) / 1e9);
 }
 
 /* ---- The engine ------------------------------------------------------------------------------------------ */
@@ -231,7 +235,7 @@ int
 main (int argc, char **argv)
 {
   if (argc == 3 && g_str_equal (argv[1], "peak"))
-    printf ("{\"gflops\": %.1f}\n", peak (atoi (argv[2])));
+    run_peak (atoi (argv[2]));
   else if (argc == 3 && g_str_equal (argv[1], "load"))
     return load_model (argv[2]);
   else if (argc == 6 && g_str_equal (argv[1], "network"))
