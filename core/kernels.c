@@ -331,10 +331,11 @@ transform_results (const float *products, gsize point_stride, int tiles, int cha
       }
 }
 
-/* ---- Asinh ----------------------------------------------------------------------------------------------- */
+/* ---- Functions ------------------------------------------------------------------------------------------- */
 
-/* By the logarithm's series about 1, in a loop that compilers vectorise, which the C library's function is not; right up to
- * 1e12. */
+/* In loops that compilers vectorise, which the C library's functions are not. */
+
+/* By the logarithm's series about 1; right up to 1e12. */
 static void
 asinh_row (const float *row, float scale, float *out, int n)
 {
@@ -358,6 +359,29 @@ asinh_row (const float *row, float scale, float *out, int n)
     }
 }
 
+/* 2^whole e^rest, the rest between -log (2) / 2 and log (2) / 2. */
+static void
+exp_row (const float *row, float *out, int n)
+{
+  const float to_whole = 12582912; /* added, nothing is left behind the point */
+
+  for (int i = 0; i < n; i++)
+    {
+      const float shifted = row[i] * 1.44269504f + to_whole;
+      const float whole = shifted - to_whole;
+      const float r = row[i] - whole * 0.693359375f + whole * 2.12194440e-4f;
+      const float e
+          = 1 + r * (1 + r * (1 / 2.f + r * (1 / 6.f + r * (1 / 24.f + r * (1 / 120.f + r / 720)))));
+      gint32 bits;
+      float power;
+
+      memcpy (&bits, &shifted, 4);
+      bits = (bits - 0x4b400000 + 127) * (1 << 23);
+      memcpy (&power, &bits, 4);
+      out[i] = e * power;
+    }
+}
+
 extern const GwKernels GW_KERNELS;
 const GwKernels GW_KERNELS = {
   .name = STRING (GW_KERNELS),
@@ -368,4 +392,5 @@ const GwKernels GW_KERNELS = {
   .transform_sources = transform_sources,
   .transform_results = transform_results,
   .asinh = asinh_row,
+  .exp = exp_row,
 };

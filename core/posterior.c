@@ -117,29 +117,31 @@ spread_row (const Job *job, const float *photo, const float *level, int row_of_c
 {
   const int shuffle = job->model->shuffle;
   const int cells = shuffle * shuffle;
-  const int channels = job->photo->channels;
+  const int channels = job->photo->channels, width = job->photo->width;
   const int out = gw_padded (gw_network_get (&job->model->network, 0)->out);
 
-  for (int x = 0, column = 0; x < job->padded_width; x++, column = (column + 1) % shuffle)
+  for (int x = 0; x < job->padded_width; x += shuffle, input += out)
     {
-      const int source = (x < job->photo->width ? x : mirror (x, job->photo->width)) * channels;
-      const int pixel = row_of_cell * shuffle + column;
       float *grain = input + 2 * GW_PLANES * cells;
       float told = 0;
 
-      for (int p = 0; p < GW_PLANES; p++)
+      for (int column = 0; column < shuffle; column++)
         {
-          const int c = channels == 1 ? 0 : p;
-          const float sd = told_level (level[source + c], channels);
+          const int source = (x + column < width ? x + column : mirror (x + column, width)) * channels;
+          float *pixel = input + row_of_cell * shuffle + column;
 
-          input[p * cells + pixel] = photo[source + c];
-          input[(GW_PLANES + p) * cells + pixel] = sd;
-          told += sd / GW_PLANES;
+          for (int p = 0; p < GW_PLANES; p++)
+            {
+              const int c = channels == 1 ? 0 : p;
+              const float sd = told_level (level[source + c], channels);
+
+              pixel[p * cells] = photo[source + c];
+              pixel[(GW_PLANES + p) * cells] = sd;
+              told += sd;
+            }
         }
       for (int k = 0; k < job->model->grain; k++) /* the mean over the cell */
-        grain[k] = (pixel == 0 ? 0 : grain[k]) + told / cells * job->noise->grain[k];
-      if (column == shuffle - 1)
-        input += out;
+        grain[k] = (row_of_cell == 0 ? 0 : grain[k]) + told / (GW_PLANES * cells) * job->noise->grain[k];
     }
 }
 
@@ -162,44 +164,102 @@ fill_input_row (int number, int thread, gpointer data)
 
 /* ---- Network to posterior -------------------------------------------------------------------------------- */
 
+/* Of so many pixels at a time every plane lies together, so that compilers vectorise. */
+#define STRETCH (8 * GW_CHANNELS)
+
+/* The planes of an output layer for @n pixels of the photo's row @y. */
+static void
+gather (const Job *job, int layer, int planes, int x, int y, int n, float out[][STRETCH])
+{
+  const int shuffle = job->model->shuffle, cells = shuffle * shuffle, stride = gw_padded (planes * cells);
+  const float *row = gw_pass_row (job->pass, layer, y / shuffle) + y % shuffle * shuffle;
+
+  for (int column = 0; column < shuffle; column++)
+    {
+      const int first = (column + shuffle - x % shuffle) % shuffle;
+      const float *cell = row + (x + first) / shuffle * stride + column;
+
+      for (int i = first; i < n; i += shuffle, cell += stride)
+        for (int k = 0; k < planes; k++)
+          out[k][i] = cell[k * cells];
+    }
+}
+
 /* C = L L^T, L_kk = level_k exp (g_k / 2), L_kl = level_k h_kl. */
 typedef struct
 {
   float l00, l10, l11, l20, l21, l22;
 } Cholesky;
 
-static Cholesky
-cholesky (const float g[GW_CHOLESKY], const float level[GW_PLANES])
+/* @g: the exponentials, and h */
+static inline Cholesky
+cholesky (const float g[GW_CHOLESKY][STRETCH], int i, const float level[GW_PLANES])
 {
   return (Cholesky) {
-    .l00 = level[0] * expf (0.5f * CLAMP (g[0], -8, 3)),
-    .l11 = level[1] * expf (0.5f * CLAMP (g[1], -8, 3)),
-    .l22 = level[2] * expf (0.5f * CLAMP (g[2], -8, 3)),
-    .l10 = level[1] * g[3],
-    .l20 = level[2] * g[4],
-    .l21 = level[2] * g[5],
+    .l00 = level[0] * g[0][i],
+    .l11 = level[1] * g[1][i],
+    .l22 = level[2] * g[2][i],
+    .l10 = level[1] * g[3][i],
+    .l20 = level[2] * g[4][i],
+    .l21 = level[2] * g[5][i],
   };
 }
 
 /* rr, rg, rb, gg, gb, bb */
-static void
-colour_covariance (Cholesky l, float covariance[6])
+static inline void
+colour_covariance (Cholesky l, float widening, float covariance[6])
 {
-  covariance[0] = l.l00 * l.l00;
-  covariance[1] = l.l00 * l.l10;
-  covariance[2] = l.l00 * l.l20;
-  covariance[3] = l.l10 * l.l10 + l.l11 * l.l11;
-  covariance[4] = l.l10 * l.l20 + l.l11 * l.l21;
-  covariance[5] = l.l20 * l.l20 + l.l21 * l.l21 + l.l22 * l.l22;
+  covariance[0] = widening * (l.l00 * l.l00);
+  covariance[1] = widening * (l.l00 * l.l10);
+  covariance[2] = widening * (l.l00 * l.l20);
+  covariance[3] = widening * (l.l10 * l.l10 + l.l11 * l.l11);
+  covariance[4] = widening * (l.l10 * l.l20 + l.l11 * l.l21);
+  covariance[5] = widening * (l.l20 * l.l20 + l.l21 * l.l21 + l.l22 * l.l22);
 }
 
 /* Of the mean of the three channels, w^T C w = |L^T w|^2, w = (1,1,1) / 3: a sum of squares cannot round below zero. */
-static float
+static inline float
 grey_variance (Cholesky l)
 {
   const float a = l.l00 + l.l10 + l.l20, b = l.l11 + l.l21, c = l.l22;
 
   return (a * a + b * b + c * c) / 9;
+}
+
+/* @n pixels of the photo's row @y from @x on, to the mean and covariance of the same. */
+static void
+finish_stretch (const Job *job, int x, int y, int n, const float *noisy, const float *level, float *mean,
+                float *covariance)
+{
+  const GwModel *model = job->model;
+  const float widening = 1 + job->noise->misfit;
+  float residual[GW_MEAN_PLANES][STRETCH] = { 0 }, g[GW_CHOLESKY][STRETCH] = { 0 };
+
+  gather (job, model->mean, GW_MEAN_PLANES, x, y, n, residual);
+  gather (job, model->cholesky, GW_CHOLESKY, x, y, n, g);
+  for (int k = 0; k < GW_PLANES; k++)
+    {
+      for (int i = 0; i < STRETCH; i++)
+        g[k][i] = 0.5f * CLAMP (g[k][i], -8, 3);
+      model->network.kernels->exp (g[k], g[k], STRETCH);
+    }
+
+  if (job->photo->channels == 1)
+    for (int i = 0; i < n; i++)
+      {
+        const float told[GW_PLANES] = { SQRT3 * level[i], SQRT3 * level[i], SQRT3 * level[i] };
+
+        mean[i]
+            = level[i] == 0 ? noisy[i] : noisy[i] - (residual[0][i] + residual[1][i] + residual[2][i]) / 3;
+        covariance[i] = widening * grey_variance (cholesky (g, i, told));
+      }
+  else
+    for (int i = 0; i < n; i++)
+      {
+        for (int p = 0; p < GW_PLANES; p++)
+          mean[3 * i + p] = noisy[3 * i + p] - (level[3 * i + p] == 0 ? 0 : residual[p][i]);
+        colour_covariance (cholesky (g, i, level + 3 * i), widening, covariance + 6 * i);
+      }
 }
 
 /* One row of the photo, or of its window; @number counts from the block's first. */
@@ -208,59 +268,17 @@ finish_row (int number, int thread, gpointer data)
 {
   const Job *job = data;
   const int y = job->first + number, left = job->window.x, width = job->window.width;
-  const int shuffle = job->model->shuffle;
-  const int cells = shuffle * shuffle;
   const int channels = job->photo->channels;
-  const float widening = 1 + job->noise->misfit;
-  const int means = gw_padded (GW_MEAN_PLANES * cells), factors = gw_padded (GW_CHOLESKY * cells);
-  const float *photo = photo_row (job, y) + left * channels;
+  const gsize first = (gsize) number * width;
   const float *levels = level_row (job, y, number) + left * channels;
-  const float *residual = gw_pass_row (job->pass, job->model->mean, y / shuffle) + left / shuffle * means;
-  const float *factor = gw_pass_row (job->pass, job->model->cholesky, y / shuffle) + left / shuffle * factors;
-  float *noisy = job->noisy + (gsize) number * width * channels;
-  float *level = job->level + (gsize) number * width * channels;
-  float *mean = job->mean + (gsize) number * width * channels;
-  float *covariance = job->covariance + (gsize) number * width * job->covariances;
+  float *noisy = job->noisy + first * channels, *level = job->level + first * channels;
 
-  memcpy (noisy, photo, sizeof (float) * width * channels);
+  memcpy (noisy, photo_row (job, y) + left * channels, sizeof (float) * width * channels);
   for (int i = 0; i < width * channels; i++)
-    {
-      const float sd = told_level (levels[i], channels) / (channels == 1 ? SQRT3 : 1);
-
-      level[i] = sd <= GW_LEVEL_FLOOR * 1.001f ? 0 : sd;
-    }
-
-  for (int x = 0, column = left % shuffle; x < width; x++)
-    {
-      const int cell = y % shuffle * shuffle + column;
-      float g[GW_CHOLESKY];
-
-      for (int k = 0; k < GW_CHOLESKY; k++)
-        g[k] = factor[cell + k * cells];
-      if (channels == 1)
-        {
-          const float told[GW_PLANES] = { SQRT3 * level[x], SQRT3 * level[x], SQRT3 * level[x] };
-          const float *r = residual + cell;
-
-          mean[x] = level[x] == 0 ? noisy[x] : noisy[x] - (r[0] + r[cells] + r[2 * cells]) / 3;
-          covariance[x] = widening * grey_variance (cholesky (g, told));
-        }
-      else
-        {
-          for (int p = 0; p < GW_PLANES; p++)
-            mean[3 * x + p] = noisy[3 * x + p] - (level[3 * x + p] == 0 ? 0 : residual[cell + p * cells]);
-          colour_covariance (cholesky (g, level + 3 * x), covariance + 6 * x);
-          for (int k = 0; k < 6; k++)
-            covariance[6 * x + k] *= widening;
-        }
-
-      if (++column == shuffle)
-        {
-          column = 0;
-          residual += means;
-          factor += factors;
-        }
-    }
+    level[i] = levels[i] <= GW_LEVEL_FLOOR * 1.001f ? 0 : levels[i];
+  for (int x = 0; x < width; x += STRETCH)
+    finish_stretch (job, left + x, y, MIN (STRETCH, width - x), noisy + x * channels, level + x * channels,
+                    job->mean + (first + x) * channels, job->covariance + (first + x) * job->covariances);
 }
 
 /* ---- Public ---------------------------------------------------------------------------------------------- */

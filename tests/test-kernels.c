@@ -236,6 +236,27 @@ test_asinh (gconstpointer data)
 }
 
 static void
+test_exp (gconstpointer data)
+{
+  const GwKernels *kernels = data;
+  const int n = 16 * 7;
+  g_autoptr (GRand) rand = g_rand_new_with_seed (4);
+
+  for (double size = 1e-8; size < 200; size *= 3)
+    {
+      g_autofree float *row = scaled_floats (rand, n, MIN (size, 80));
+      g_autofree float *result = untouched (n + 1);
+
+      row[0] = 0;
+      kernels->exp (row, result, n);
+      g_assert_cmpfloat (result[0], ==, 1);
+      g_assert_cmpfloat (result[n], ==, UNTOUCHED);
+      for (int i = 0; i < n; i++)
+        g_assert_cmpfloat (fabs (result[i] / exp (row[i]) - 1), <=, 3e-7);
+    }
+}
+
+static void
 add_test (const GwKernels *kernels, const char *name, GTestDataFunc function)
 {
   g_autofree char *path = g_strdup_printf ("/kernels/%s/%s", kernels->name, name);
@@ -254,6 +275,7 @@ main (int argc, char **argv)
       add_test (kernels[i], "multiply", test_multiply);
       add_test (kernels[i], "transforms", test_transforms);
       add_test (kernels[i], "asinh", test_asinh);
+      add_test (kernels[i], "exp", test_exp);
     }
   return g_test_run ();
 }
