@@ -28,7 +28,7 @@ gw_down2 (const GwKernels *kernels, const GwLayer *layer, const float *const row
   out += x * channels;
   for (int i = 0; i < 2; i++, start = out)
     kernels->multiply (rows[i] + x * depth, depth, n, layer->weights + i * depth * columns, depth, columns,
-                       columns, start, out, columns);
+                       columns, layer->weights + (1 - i) * depth * columns, start, out, columns);
   finish (layer, out, n, channels);
 }
 
@@ -42,7 +42,8 @@ gw_up2 (const GwKernels *kernels, const GwLayer *layer, const float *row, gboole
   gw_weights_shape (layer, &depth, &columns);
   out += 2 * x * channels;
   kernels->multiply (row + x * depth, depth, n, layer->weights + (odd ? depth * columns : 0), depth, columns,
-                     columns, addend ? addend + 2 * x * channels : NULL, out, columns);
+                     columns, layer->weights + (odd ? 0 : depth * columns),
+                     addend ? addend + 2 * x * channels : NULL, out, columns);
   finish (layer, out, 2 * n, channels);
 }
 

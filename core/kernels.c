@@ -70,7 +70,7 @@ store (float *to, Lanes lanes)
 
 static void
 multiply (const float *source, int stride, int n, const float *weights, int depth, int width, int columns,
-          const float *start, float *out, int out_stride)
+          const float *next, const float *start, float *out, int out_stride)
 {
   for (int i = 0; start && start != out && i < n; i++)
     memcpy (out + (gsize) i * out_stride, start + (gsize) i * out_stride, sizeof (float) * columns);
@@ -135,14 +135,11 @@ multiply_block (const float *source, int stride, const float *weights, int depth
 }
 
 /* All rows of some panels, in blocks of nearly the same size, for the products of a few rows wait for each other's sums.
- * Meanwhile the weights at the same place of the next matrix are fetched: all matrices of a layer together are too large for the
- * core's own cache. */
+ * Meanwhile @next is fetched: all matrices of a layer together are too large for the core's own cache. */
 INLINE void
-multiply_panels (const float *source, int stride, int n, const float *weights, int depth, int width,
+multiply_panels (const float *source, int stride, int n, const float *weights, int depth, const float *next,
                  const float *start, float *out, int out_stride, int panels)
 {
-  const float *following = weights + (gsize) depth * width;
-
   for (int first = 0; first < depth; first += DEPTH, start = out)
     {
       const int last = MIN (first + DEPTH, depth);
@@ -153,7 +150,7 @@ multiply_panels (const float *source, int stride, int n, const float *weights, i
           const float *block = source + (gsize) i * stride;
           const gsize at = (gsize) i * out_stride;
           const float *from = start ? start + at : NULL;
-          const float *next = following + (gsize) (blocks % PANELS) * depth * GW_CHANNELS;
+          const float *ahead = next + (gsize) (blocks % panels) * depth * GW_CHANNELS;
 
           rows = (n - i + blocks - 1) / blocks;
           switch (rows)
@@ -161,7 +158,7 @@ multiply_panels (const float *source, int stride, int n, const float *weights, i
 #define CASE(number)                                                                                        \
   case number:                                                                                              \
     multiply_block (block, stride, weights, depth, first, last, from, out + at, out_stride, number, panels, \
-                    next);                                                                                  \
+                    ahead);                                                                                 \
     break;
               CASE (1)
               CASE (2)
@@ -185,17 +182,18 @@ multiply_panels (const float *source, int stride, int n, const float *weights, i
 
 static void
 multiply (const float *source, int stride, int n, const float *weights, int depth, int width, int columns,
-          const float *start, float *out, int out_stride)
+          const float *next, const float *start, float *out, int out_stride)
 {
   for (int c = 0, panels; c < columns; c += panels * GW_CHANNELS)
     {
-      const float *from = start ? start + c : NULL, *panel = weights + (gsize) c * depth;
+      const float *from = start ? start + c : NULL;
+      const float *panel = weights + (gsize) c * depth, *ahead = next + (gsize) c * depth;
 
       panels = columns - c >= PANELS * GW_CHANNELS ? PANELS : 1;
       if (panels == PANELS)
-        multiply_panels (source, stride, n, panel, depth, width, from, out + c, out_stride, PANELS);
+        multiply_panels (source, stride, n, panel, depth, ahead, from, out + c, out_stride, PANELS);
       else
-        multiply_panels (source, stride, n, panel, depth, width, from, out + c, out_stride, 1);
+        multiply_panels (source, stride, n, panel, depth, ahead, from, out + c, out_stride, 1);
     }
 }
 

@@ -28,13 +28,14 @@ typedef struct
    * @source: [n] vectors of @depth, @stride apart
    * @weights: @depth x @width, in panels; from the first column wanted on
    * @columns: how many are wanted
+   * @next: weights laid out alike, to be fetched ahead.  Looking for what is not there would take as long as multiplying
    * @start: (nullable): what is added, laid out as @out, and possibly the same
    * @out: [n] vectors, @out_stride apart
    *
-   * out = start + source weights.  What follows the weights in memory is fetched ahead.  A result does not depend on how many others are computed with it.
+   * out = start + source weights.  A result does not depend on how many others are computed with it.
    */
   void (*multiply) (const float *source, int stride, int n, const float *weights, int depth, int width,
-                    int columns, const float *start, float *out, int out_stride);
+                    int columns, const float *next, const float *start, float *out, int out_stride);
 
   /**
    * transform_sources:

@@ -56,6 +56,8 @@ compute (int job, int thread, gpointer data)
       const int columns = MIN (COLUMNS, out - first);
       const gsize stride = (gsize) tiles->n * columns + POINT_PADDING;
       const gsize column = gw_weights_index (kernels, layer, 0, first);
+      const gsize column_after
+          = gw_weights_index (kernels, layer, 0, first + columns < out ? first + columns : 0);
       const float *addends[GW_TILE];
       float *results[GW_TILE];
 
@@ -65,9 +67,14 @@ compute (int job, int thread, gpointer data)
           addends[i] = layer->addend >= 0 && tiles->out[i] ? tiles->addends[i] + first : NULL;
         }
       for (int point = 0; point < GW_TILE_POINTS; point++)
-        kernels->multiply (sources + point * source_stride, in, tiles->n,
-                           layer->weights + (gsize) point * in * out + column, in, out, columns, NULL,
-                           products + point * stride, columns);
+        {
+          const float *weights = layer->weights + (gsize) point * in * out + column;
+
+          kernels->multiply (sources + point * source_stride, in, tiles->n, weights, in, out, columns,
+                             point < GW_TILE_POINTS - 1 ? weights + (gsize) in * out
+                                                        : layer->weights + column_after,
+                             NULL, products + point * stride, columns);
+        }
       kernels->transform_results (
           products, stride, tiles->n, columns, layer->bias ? layer->bias + first : NULL,
           layer->addend >= 0 ? addends : NULL, layer->relu, results, out, tiles->x, task->width);

@@ -63,7 +63,7 @@ check_multiply (const GwKernels *kernels, int n, int depth, int width, int colum
   if (kind == ITSELF)
     for (int i = 0; i < n; i++)
       memcpy (out + i * out_stride, before + i * out_stride, sizeof (float) * columns);
-  kernels->multiply (source, stride, n, from, depth, width, columns, start, out, out_stride);
+  kernels->multiply (source, stride, n, from, depth, width, columns, from, start, out, out_stride);
 
   for (int i = 0; i < n; i++)
     for (int c = 0; c < out_stride; c++)
@@ -92,7 +92,7 @@ check_multiply (const GwKernels *kernels, int n, int depth, int width, int colum
     {
       const int i = g_rand_int_range (rand, 0, n);
 
-      kernels->multiply (source + i * stride, stride, 1, from, depth, width, columns,
+      kernels->multiply (source + i * stride, stride, 1, from, depth, width, columns, from,
                          start ? before + i * out_stride : NULL, alone, columns);
       g_assert_cmpmem (alone, sizeof (float) * columns, out + i * out_stride, sizeof (float) * columns);
     }
