@@ -233,7 +233,7 @@ finish_stretch (const Job *job, int x, int y, int n, const float *noisy, const f
 {
   const GwModel *model = job->model;
   const float widening = 1 + job->noise->misfit;
-  float residual[GW_MEAN_PLANES][STRETCH] = { 0 }, g[GW_CHOLESKY][STRETCH] = { 0 };
+  float residual[GW_MEAN_PLANES][STRETCH], g[GW_CHOLESKY][STRETCH] = { 0 };
 
   gather (job, model->mean, GW_MEAN_PLANES, x, y, n, residual);
   gather (job, model->cholesky, GW_CHOLESKY, x, y, n, g);

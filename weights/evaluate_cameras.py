@@ -1,13 +1,11 @@
 """Measures the program on cameras' noise, nothing told to it: is the result close, and is the uncertainty true?
 
     evaluate_cameras.py PROGRAM [--model NAME|FILE] [--pairs FOLDER] [--photos FOLDER] [--white FOLDER] [--figures OUT.png]
-                        [--statistics]
 
 --pairs: real photos NAME_real.* and, as good as clean, NAME_mean.* of the same scene; a row each, and the worst five, where
 the error is farthest from the one predicted, in OUT.png. --photos: clean photos, taken by synthetic cameras (camera.py); a
 row for every ISO, JPEG quality and method of demosaicing, the rest as it comes. --white: clean photos with white noise;
-a row for every level, of the estimate alone. --statistics: instead of all this, how the noise of --pairs and of synthetic cameras
-at the same ISO, with --photos, compare.
+a row for every level, of the estimate alone.
 
 * noisy, denoised: PSNR in dB, clipped to 0-1
 * level: estimated noise level over the true one (both root mean squares)
@@ -36,7 +34,6 @@ COUNT, SIDE = 24, 384                   # synthetic photos a row
 WORST = 5
 WHITE_LEVELS = 2, 5, 15, 25, 50
 SHOT = 5e-7                             # variance of the shot noise at white, over the ISO
-REAL_ISO = 1600, 3200, 3200, 6400       # as the real pairs have, about
 
 
 def denoise(program, model, y):
@@ -62,6 +59,19 @@ class Case:
         self.check = report['self_check']['error_ratio']
 
 
+def real_pairs(folder):
+    """-> name, clean and noisy (H,W,3) uint8"""
+    for file in sorted(folder.glob('*_real.*')):
+        clean = file.with_name(file.name.replace('_real.', '_mean.'))
+        yield file.stem.removesuffix('_real'), *(np.asarray(Image.open(f).convert('RGB')) for f in (clean, file))
+
+
+def synthetic_pair(photos, generator, **settings):
+    """-> clean and noisy (H,W,3) uint8; settings as for photograph()"""
+    pair = photograph(photos.crops(1, SIDE, generator), generator, **settings)
+    return [(255 * t[0].permute(1, 2, 0)).round().byte().numpy() for t in pair]
+
+
 def summary(cases):
     figures = np.array([[c.noisy, c.denoised, c.level, c.ratio] for c in cases])
     ratio = figures[:, 3]
@@ -72,11 +82,9 @@ def summary(cases):
 def evaluate_pairs(program, model, folder, figures):
     print('| photo | noisy | denoised | level | error / variance | self-check |\n|---|---|---|---|---|---|')
     cases = {}
-    for file in sorted(folder.glob('*_real.*')):
-        clean = file.with_name(file.name.replace('_real.', '_mean.'))
-        case = Case(program, model, *(np.asarray(Image.open(f).convert('RGB')) for f in (clean, file)))
-        cases[file.stem.removesuffix('_real')] = case
-        print(f'| {file.stem.removesuffix("_real")} | {case.noisy:.2f} | {case.denoised:.2f} | {case.level:.2f} | '
+    for name, x, y in real_pairs(folder):
+        case = cases[name] = Case(program, model, x, y)
+        print(f'| {name} | {case.noisy:.2f} | {case.denoised:.2f} | {case.level:.2f} | '
               f'{case.ratio:.2f} | {case.check:.2f} |', flush=True)
     print('\n| all | noisy | denoised | level, median | error / variance, median | in 0.5-2 |\n|---|---|---|---|---|---|')
     print('| mean |', summary(cases.values()), '|\n')
@@ -99,8 +107,7 @@ def evaluate_synthetic(program, model, folder):
         generator = torch.Generator().manual_seed(0)
         cases = []
         for _ in range(COUNT):
-            pair = photograph(clean.crops(1, SIDE, generator), generator, **fixed)
-            cases.append(Case(program, model, *((255 * t[0].permute(1, 2, 0)).round().byte().numpy() for t in pair)))
+            cases.append(Case(program, model, *synthetic_pair(clean, generator, **fixed)))
         print(f'| {name} |', summary(cases), '|', flush=True)
 
 
@@ -127,40 +134,6 @@ def evaluate_white(program, folder):
                   f'{(abs(ratio - 1) < 0.05).mean():.0%} | {(abs(ratio - 1) < 0.1).mean():.0%} |', flush=True)
 
 
-def statistics(x, y):
-    """x, y: (H,W,3) uint8, clean and noisy -> figures of the noise by name; level in 8-bit levels"""
-    noise = np.float64(y) - x
-    luma = noise.mean(2)
-    chroma = noise - luma[..., None]
-    brightness = x.mean(2, dtype=np.float64)
-    dark, bright = np.quantile(brightness, [1 / 3, 2 / 3])
-
-    def correlation(n, lag):
-        return (n[:, lag:] * n[:, :-lag]).mean() / (n * n).mean()
-
-    return {'level': np.sqrt((noise ** 2).mean()),
-            'brightest over darkest third': np.sqrt((noise[brightness >= bright] ** 2).mean()
-                                                    / (noise[brightness <= dark] ** 2).mean()),
-            'chroma over luma, 1 if white': np.sqrt((chroma ** 2).mean() * 1.5 / (3 * (luma ** 2).mean()))} \
-        | {f'autocorrelation of {name}, {lag} pixel{"s" * (lag > 1)}': correlation(n, lag)
-           for name, n in (('luma', luma), ('chroma', chroma)) for lag in (1, 2, 4)}
-
-
-def compare_statistics(pairs, folder):
-    real, taken = [], []
-    for file in sorted(pairs.glob('*_real.*')):
-        clean = file.with_name(file.name.replace('_real.', '_mean.'))
-        real.append(statistics(*(np.asarray(Image.open(f).convert('RGB')) for f in (clean, file))))
-    generator, clean = torch.Generator().manual_seed(0), Photos([folder], SIDE)
-    for i in range(4 * COUNT):
-        pair = photograph(clean.crops(1, SIDE, generator), generator, shot=REAL_ISO[i % len(REAL_ISO)] * SHOT)
-        taken.append(statistics(*((255 * t[0].permute(1, 2, 0)).round().byte().numpy() for t in pair)))
-    print('| noise | real pairs | synthetic cameras |\n|---|---|---|')
-    for name in real[0]:
-        print(f'| {name} |', ' | '.join('{1:.2f} ({0:.2f} to {2:.2f})'.format(
-            *np.quantile([row[name] for row in rows], [0.1, 0.5, 0.9])) for rows in (real, taken)), '|')
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('program')
@@ -169,10 +142,7 @@ def main():
     parser.add_argument('--photos', type=Path)
     parser.add_argument('--white', type=Path)
     parser.add_argument('--figures', type=Path)
-    parser.add_argument('--statistics', action='store_true')
     arguments = parser.parse_args()
-    if arguments.statistics:
-        return compare_statistics(arguments.pairs, arguments.photos)
     if arguments.pairs:
         evaluate_pairs(arguments.program, arguments.model, arguments.pairs, arguments.figures)
     if arguments.photos:
