@@ -88,18 +88,50 @@ gw_crops_free (GwCrops *crops)
   g_free (crops);
 }
 
+/* What a run over one of the crops needs: its threads and that it can be cancelled, but not its progress. */
+static GwRun
+quiet (const GwRun *run)
+{
+  return (GwRun) { .threads = run ? run->threads : 0, .cancellable = run ? run->cancellable : NULL };
+}
+
+static GwPhoto
+photo_of (Crop *crop)
+{
+  const GwCrops *crops = crop->crops;
+
+  return (GwPhoto) { crops->width, crops->height, crops->channels, read_rows, crop };
+}
+
 gboolean
 gw_crops_run (const GwCrops *crops, const GwModel *model, const GwNoise *noise, const GwRun *run,
               GwCropRows use, gpointer data, GError **error)
 {
-  const GwRun quiet = { .threads = run ? run->threads : 0, .cancellable = run ? run->cancellable : NULL };
+  const GwRun each = quiet (run);
 
   for (int i = 0; i < crops->n; i++)
     {
       Crop crop = { crops, i, use, data };
-      const GwPhoto photo = { crops->width, crops->height, crops->channels, read_rows, &crop };
+      const GwPhoto photo = photo_of (&crop);
 
-      if (!gw_posterior_run (model, &photo, noise, &quiet, use_rows, &crop, error))
+      if (!gw_posterior_run (model, &photo, noise, &each, use_rows, &crop, error))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+gboolean
+gw_crops_judge_level (const GwCrops *crops, const GwModel *model, const GwNoise *noise, const GwRun *run,
+                      GwVotes *votes, GError **error)
+{
+  const GwRun each = quiet (run);
+
+  for (int i = 0; i < crops->n; i++)
+    {
+      Crop crop = { .crops = crops, .number = i };
+      const GwPhoto photo = photo_of (&crop);
+
+      if (!gw_judge_level (model, &photo, noise, &each, votes, error))
         return FALSE;
     }
   return TRUE;

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "grainwise.h"
+#include "model.h"
 
 G_BEGIN_DECLS
 
@@ -26,6 +26,10 @@ typedef void (*GwCropRows) (const GwPosterior *rows, int crop, gpointer data);
 /* Runs the model over every crop. */
 gboolean gw_crops_run (const GwCrops *crops, const GwModel *model, const GwNoise *noise, const GwRun *run,
                        GwCropRows use, gpointer data, GError **error);
+
+/* All votes of a model that judges levels. */
+gboolean gw_crops_judge_level (const GwCrops *crops, const GwModel *model, const GwNoise *noise,
+                               const GwRun *run, GwVotes *votes, GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GwCrops, gw_crops_free)
 

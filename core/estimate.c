@@ -27,12 +27,8 @@
   0.05f /* share of the blocks, not clipped in any channel, with which the others are not needed */
 #define FINE \
   0.3f /* share of the finest detail above which noise is taken for white; cameras leave 0.2 at most */
-/* As found on photos with noise of many kinds: the error of the logarithm of the level, where the band holds the share COMMON
- * of the blocks or more, and what comes to it where it holds next to nothing. */
-#define SURE 0.08f
-#define UNSURE 0.4f
-#define COMMON 0.1f
-#define ALIKE 0.2f /* difference between luma and chroma that is taken for none in white noise */
+#define COMMON 0.1f /* share of the blocks that makes a band sure */
+#define ALIKE 0.2f  /* difference between luma and chroma that is taken for none in white noise */
 
 /* A block: what is left of it after the best plane has been taken away. */
 typedef struct
@@ -521,7 +517,7 @@ gw_noise_estimate (const GwPhoto *photo, GwNoise *noise, GCancellable *cancellab
 
       noise->grain[k] = white && fabsf (grain) < ALIKE ? 0 : grain;
     }
-  noise->level_error = SURE + UNSURE * MAX (1 - band.share / COMMON, 0);
+  noise->level_error = GW_SURE + GW_UNSURE * MAX (1 - band.share / COMMON, 0);
 
   return TRUE;
 }

@@ -344,7 +344,8 @@ gboolean gw_noise_estimate (const GwPhoto *photo, GwNoise *noise, GCancellable *
  * @run: (nullable): threads, cancellation
  *
  * Moves the level to where the photo is likelier under the model (by expectation and maximisation on crops of it): that
- * of white noise down, where texture was taken for noise; that of noise with grain up or down, if the model knows grain.
+ * of white noise down, where texture was taken for noise; that of noise with grain up or down, if the model knows grain, and
+ * after the model's own judgement of it, if it gives one.
  */
 gboolean gw_noise_refine (const GwModel *model, const GwPhoto *photo, GwNoise *noise, const GwRun *run,
                           GError **error);

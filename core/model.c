@@ -131,16 +131,24 @@ add_stage (Builder *builder, int x, int width, int scale, int blocks, const char
   return x;
 }
 
-static void
+/* Channels inside of the heads: what they find is smoother than the mean. */
+static int
+hidden_width (const int *widths)
+{
+  return MIN (widths[0], 32);
+}
+
+/* Returns the layer with the features that the heads read. */
+static int
 build_score_net (Builder *builder, const int *widths, int n_widths, int blocks)
 {
   GwModel *model = builder->model;
   const int cells = model->shuffle * model->shuffle;
   const int deepest = n_widths - 1;
-  const int hidden = MIN (widths[0], 32);
+  const int hidden = hidden_width (widths);
   int skips[MAX_STAGES];
   const int inputs = 2 * GW_PLANES * cells + model->grain;
-  int x, input, scale, features;
+  int x, input, scale, features, inner;
 
   input = gw_network_add (&model->network,
                           (GwLayer) { .kind = GW_LAYER_INPUT, .source = 0, .addend = -1, .out = inputs },
@@ -191,8 +199,23 @@ build_score_net (Builder *builder, const int *widths, int n_widths, int blocks)
       &model->network,
       (GwLayer) { .kind = GW_LAYER_ASINH, .source = x, .addend = scale, .in = widths[0], .out = widths[0] },
       NULL, NULL);
-  features = add_conv3 (builder, features, widths[0], hidden, 0, TRUE, TRUE, "h1");
-  model->cholesky = add_conv3 (builder, features, hidden, GW_CHOLESKY * cells, 0, FALSE, TRUE, "h2");
+  inner = add_conv3 (builder, features, widths[0], hidden, 0, TRUE, TRUE, "h1");
+  model->cholesky = add_conv3 (builder, inner, hidden, GW_CHOLESKY * cells, 0, FALSE, TRUE, "h2");
+
+  return features;
+}
+
+/* Some models judge the noise level that they are told, too. */
+static void
+build_judgement (Builder *builder, const int *widths, int features)
+{
+  const int hidden = hidden_width (widths);
+  int inner;
+
+  if (builder->failed || !g_hash_table_contains (builder->unused, "l1.weight"))
+    return;
+  inner = add_conv3 (builder, features, widths[0], hidden, 0, TRUE, TRUE, "l1");
+  builder->model->judgement = add_conv3 (builder, inner, hidden, GW_JUDGEMENT, 0, FALSE, TRUE, "l2");
 }
 
 /* ---- Metadata -------------------------------------------------------------------------------------------- */
@@ -253,7 +276,7 @@ build (Builder *builder)
 {
   GwModel *model = builder->model;
   GwModelCard *card = &model->card;
-  int widths[MAX_STAGES], n_widths, blocks = 0, noise_planes = 0;
+  int widths[MAX_STAGES], n_widths, blocks = 0, noise_planes = 0, features;
 
   require_text (builder, "architecture", "ScoreNet");
   require_text (builder, "encoding", "R'G'B' 0-1");
@@ -280,7 +303,14 @@ build (Builder *builder)
     return FALSE;
   model->grain = noise_planes - GW_PLANES;
 
-  build_score_net (builder, widths, n_widths, blocks);
+  features = build_score_net (builder, widths, n_widths, blocks);
+  /* of the posterior; the judgement is computed where it is asked for only */
+  card->multiply_adds_per_pixel
+      = gw_network_multiply_adds (&model->network) / (model->shuffle * model->shuffle);
+  card->radius = (gw_network_radius (&model->network) + 1) * model->shuffle;
+  model->multiple = model->shuffle << (n_widths - 1);
+  card->alignment = model->multiple * GW_TILE;
+  build_judgement (builder, widths, features);
   if (builder->failed)
     return FALSE;
 
@@ -295,12 +325,6 @@ build (Builder *builder)
                    _ ("the tensor “%s” has no place in this architecture"), (const char *) name);
       return FALSE;
     }
-
-  card->multiply_adds_per_pixel
-      = gw_network_multiply_adds (&model->network) / (model->shuffle * model->shuffle);
-  model->multiple = model->shuffle << (n_widths - 1);
-  card->alignment = model->multiple * GW_TILE;
-  card->radius = (gw_network_radius (&model->network) + 1) * model->shuffle;
 
   return TRUE;
 }

@@ -15,7 +15,9 @@ enum
 {
   GW_PLANES = 3,      /* of colour; also of the noise level, behind them */
   GW_MEAN_PLANES = 3, /* y - E[x|y] */
-  GW_CHOLESKY = 6     /* log-variance ratios of the diagonal, then l10, l20, l21 */
+  GW_CHOLESKY = 6,    /* log-variance ratios of the diagonal, then l10, l20, l21 */
+  GW_JUDGEMENT
+  = 2 /* one for each shuffle^2 pixels: log of true over told noise level, log of that vote's weight */
 };
 
 struct _GwModel
@@ -24,11 +26,28 @@ struct _GwModel
   GwModelCard card;
   GwNetwork network;
   int shuffle;
-  int grain;    /* input planes of the grain: none, or as many as GwNoise has */
-  int multiple; /* sides are mirrored up to a multiple of this */
-  int mean;     /* the layer with GW_MEAN_PLANES * shuffle^2 channels */
-  int cholesky; /* the layer with GW_CHOLESKY * shuffle^2 channels */
+  int grain;     /* input planes of the grain: none, or as many as GwNoise has */
+  int multiple;  /* sides are mirrored up to a multiple of this */
+  int mean;      /* the layer with GW_MEAN_PLANES * shuffle^2 channels */
+  int cholesky;  /* the layer with GW_CHOLESKY * shuffle^2 channels */
+  int judgement; /* the layer with GW_JUDGEMENT channels, 0 if there is none */
 };
 
 /* Whether noise has coarser grain than the model is told of, and knows: it would take that for detail. */
 gboolean gw_is_coarser (const GwNoise *noise, const GwModel *model, const GwNoise *told);
+
+/* What a model thinks of the noise level that it was told. */
+typedef struct
+{
+  double sum, weight; /* of the votes for the logarithm of the true level over that one */
+} GwVotes;
+
+/**
+ * gw_judge_level:
+ * @model: one that judges levels
+ * @votes: (inout): those of this photo are added
+ *
+ * All arguments else are gw_posterior_run()'s; there is no window.
+ */
+gboolean gw_judge_level (const GwModel *model, const GwPhoto *photo, const GwNoise *noise, const GwRun *run,
+                         GwVotes *votes, GError **error);

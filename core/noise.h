@@ -11,6 +11,11 @@ G_BEGIN_DECLS
 /* Noise below 0.003 levels is none, and features are divided by the level. */
 #define GW_LEVEL_FLOOR 1e-5f
 
+/* Of the estimate, as found on photos with noise of many kinds: the error of its logarithm where there are plenty of places without
+ * texture, and what comes to it where there are next to none. */
+#define GW_SURE 0.08f
+#define GW_UNSURE 0.4f
+
 /* Clipped pixels have lost their noise.  What lies beyond black or white was not clipped.  What is no photo counts as clipped. */
 gboolean gw_is_clipped (float value);
 

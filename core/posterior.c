@@ -1,4 +1,4 @@
-/* From a photo's rows to its posterior's rows.
+/* From a photo's rows to its posterior's rows, or to what a model thinks of the noise level that it is told.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -11,11 +11,20 @@
 
 #define SQRT3 1.7320508f
 
-typedef struct
+typedef struct _Job Job;
+
+/* What becomes of @rows of the photo, from job->first on, whose outputs are finished. */
+typedef gboolean (*UseRows) (Job *job, int rows, GError **error);
+
+struct _Job
 {
   const GwModel *model;
   const GwPhoto *photo;
   const GwNoise *noise;
+  const GwRun *run;
+  UseRows use;
+  int outputs[2], n_outputs;
+  GwWorkers *workers;
   GwPass *pass;
 
   GwWindow window;
@@ -23,16 +32,23 @@ typedef struct
   float *photo_rows, *level_rows;  /* as read and not yet written; row y lies in place y modulo kept */
   int kept;                        /* rows */
   float *levels;                   /* of a block, where they are not read */
-  float *noisy, *level, *mean, *covariance; /* a block as written */
-  int covariances;                          /* values a pixel */
-  int first_read;                           /* row of the photo with which the block as read begins */
-  int first;                                /* the same as written */
-} Job;
+  int first_read;                  /* row of the photo with which the block as read begins */
+  int first;                       /* the same of what is used next */
+
+  /* For the posterior: where it goes; a block of it */
+  GwWriteRows write;
+  gpointer data;
+  float *noisy, *level, *mean, *covariance;
+  int covariances; /* values a pixel */
+
+  GwVotes *votes;
+};
 
 static void
 job_clear (Job *job)
 {
   g_clear_pointer (&job->pass, gw_pass_free);
+  g_clear_pointer (&job->workers, gw_workers_free);
   g_free (job->photo_rows);
   g_free (job->level_rows);
   g_free (job->levels);
@@ -281,7 +297,42 @@ finish_row (int number, int thread, gpointer data)
                     job->mean + (first + x) * channels, job->covariance + (first + x) * job->covariances);
 }
 
-/* ---- Public ---------------------------------------------------------------------------------------------- */
+static gboolean
+write_posterior (Job *job, int rows, GError **error)
+{
+  const GwPosterior posterior = { job->first, rows,       job->window.width, job->photo->channels,
+                                  job->noisy, job->level, job->mean,         job->covariance };
+
+  gw_workers_run (job->workers, finish_row, job, rows);
+
+  return job->write (&posterior, job->data, error);
+}
+
+/* ---- Network to votes ------------------------------------------------------------------------------------ */
+
+#define MOST_WEIGHT 4 /* of a vote: its logarithm's bound, VOTE in weights/model.py */
+
+static gboolean
+count_votes (Job *job, int rows, GError **error)
+{
+  const int shuffle = job->model->shuffle, stride = gw_padded (GW_JUDGEMENT);
+
+  for (int y = job->first; y < job->first + rows; y += shuffle)
+    {
+      const float *cell = gw_pass_row (job->pass, job->model->judgement, y / shuffle);
+
+      for (int x = 0; x < job->photo->width; x += shuffle, cell += stride)
+        {
+          const double weight = exp (CLAMP (cell[1], -MOST_WEIGHT, MOST_WEIGHT));
+
+          job->votes->sum += weight * cell[0];
+          job->votes->weight += weight;
+        }
+    }
+  return TRUE;
+}
+
+/* ---- All of a photo -------------------------------------------------------------------------------------- */
 
 static gboolean
 check_arguments (const GwPhoto *photo, const GwNoise *noise, GError **error)
@@ -298,11 +349,10 @@ check_arguments (const GwPhoto *photo, const GwNoise *noise, GError **error)
 }
 
 static gboolean
-allocate (Job *job, GwWorkers *workers, GError **error)
+allocate (Job *job, GError **error)
 {
   const GwModel *model = job->model;
   const int shuffle = model->shuffle, channels = job->photo->channels;
-  const int outputs[] = { model->mean, model->cholesky };
   const GwWindow *window = &job->window;
   const GwWindow cells = { window->x / shuffle, window->y / shuffle,
                            (window->x + window->width + shuffle - 1) / shuffle - window->x / shuffle,
@@ -310,9 +360,9 @@ allocate (Job *job, GwWorkers *workers, GError **error)
   gsize pixels, written;
 
   job->pass
-      = gw_pass_new (&model->network, workers, job->padded_width / shuffle, job->padded_height / shuffle,
+      = gw_pass_new (&model->network, job->workers, job->padded_width / shuffle, job->padded_height / shuffle,
                      window->width < job->photo->width || window->height < job->photo->height ? &cells : NULL,
-                     outputs, G_N_ELEMENTS (outputs), 0);
+                     job->outputs, job->n_outputs, 0);
   job->kept = job->pass ? gw_pass_most_waiting (job->pass) * shuffle : 0;
   pixels = (gsize) job->kept * job->photo->width;
   written = (gsize) (job->pass ? gw_pass_most_rows (job->pass) : 0) * shuffle * job->photo->width;
@@ -334,64 +384,91 @@ allocate (Job *job, GwWorkers *workers, GError **error)
   return TRUE;
 }
 
-gboolean
-gw_posterior_run (const GwModel *model, const GwPhoto *photo, const GwNoise *noise, const GwRun *run,
-                  GwWriteRows write, gpointer data, GError **error)
+/* @job: model, photo, noise, run, outputs, use, and what that needs */
+static gboolean
+run_job (Job *job, GError **error)
 {
   static const GwRun defaults = { 0 };
-  const int aligned = model->multiple;
-  g_autoptr (GwWorkers) workers = NULL;
-  g_auto (Job) job = { .model = model, .photo = photo, .noise = noise };
+  const GwRun *run = job->run ? job->run : &defaults;
+  const GwPhoto *photo = job->photo;
+  const int aligned = job->model->multiple, shuffle = job->model->shuffle;
   int end;
 
-  run = run ? run : &defaults;
-  if (!check_arguments (photo, noise, error))
+  if (!check_arguments (photo, job->noise, error))
     return FALSE;
 
-  job.window = run->window.width > 0 ? run->window : (GwWindow) { 0, 0, photo->width, photo->height };
-  g_return_val_if_fail (job.window.x >= 0 && job.window.y >= 0 && job.window.height > 0
-                            && job.window.width <= photo->width - job.window.x
-                            && job.window.height <= photo->height - job.window.y,
+  job->window = run->window.width > 0 ? run->window : (GwWindow) { 0, 0, photo->width, photo->height };
+  g_return_val_if_fail (job->window.x >= 0 && job->window.y >= 0 && job->window.height > 0
+                            && job->window.width <= photo->width - job->window.x
+                            && job->window.height <= photo->height - job->window.y,
                         FALSE);
-  job.padded_width = (photo->width + aligned - 1) / aligned * aligned;
-  job.padded_height = (photo->height + aligned - 1) / aligned * aligned;
-  job.covariances = photo->channels == 1 ? 1 : 6;
-  workers = gw_workers_new (run->threads);
-  if (!allocate (&job, workers, error))
+  job->padded_width = (photo->width + aligned - 1) / aligned * aligned;
+  job->padded_height = (photo->height + aligned - 1) / aligned * aligned;
+  job->covariances = photo->channels == 1 ? 1 : 6;
+  job->workers = gw_workers_new (run->threads);
+  if (!allocate (job, error))
     return FALSE;
 
-  job.first = job.window.y;
-  end = job.window.y + job.window.height;
-  while (job.first < end)
+  job->first = job->window.y;
+  end = job->window.y + job->window.height;
+  while (job->first < end)
     {
       int first, rows;
 
       if (g_cancellable_set_error_if_cancelled (run->cancellable, error))
         return FALSE;
 
-      rows = gw_pass_next (job.pass, &first);
-      job.first_read = first * model->shuffle;
-      if (rows > 0 && !read_rows (&job, job.first_read, rows * model->shuffle, error))
+      rows = gw_pass_next (job->pass, &first);
+      job->first_read = first * shuffle;
+      if (rows > 0 && !read_rows (job, job->first_read, rows * shuffle, error))
         return FALSE;
-      gw_workers_run (workers, fill_input_row, &job, rows);
+      gw_workers_run (job->workers, fill_input_row, job, rows);
 
-      rows = gw_pass_push (job.pass, &first);
-      rows = MIN ((first + rows) * model->shuffle, end) - job.first;
-      if (rows > 0)
-        {
-          const GwPosterior posterior = { job.first, rows,      job.window.width, photo->channels,
-                                          job.noisy, job.level, job.mean,         job.covariance };
-
-          gw_workers_run (workers, finish_row, &job, rows);
-          if (!write (&posterior, data, error))
-            return FALSE;
-          job.first += rows;
-        }
+      rows = gw_pass_push (job->pass, &first);
+      rows = MIN ((first + rows) * shuffle, end) - job->first;
+      if (rows > 0 && !job->use (job, rows, error))
+        return FALSE;
+      job->first += MAX (rows, 0);
 
       if (run->progress)
-        run->progress (gw_pass_progress (job.pass), run->progress_data);
+        run->progress (gw_pass_progress (job->pass), run->progress_data);
     }
   return TRUE;
+}
+
+/* ---- Public ---------------------------------------------------------------------------------------------- */
+
+gboolean
+gw_posterior_run (const GwModel *model, const GwPhoto *photo, const GwNoise *noise, const GwRun *run,
+                  GwWriteRows write, gpointer data, GError **error)
+{
+  g_auto (Job) job = { .model = model,
+                       .photo = photo,
+                       .noise = noise,
+                       .run = run,
+                       .use = write_posterior,
+                       .outputs = { model->mean, model->cholesky },
+                       .n_outputs = 2,
+                       .write = write,
+                       .data = data };
+
+  return run_job (&job, error);
+}
+
+gboolean
+gw_judge_level (const GwModel *model, const GwPhoto *photo, const GwNoise *noise, const GwRun *run,
+                GwVotes *votes, GError **error)
+{
+  g_auto (Job) job = { .model = model,
+                       .photo = photo,
+                       .noise = noise,
+                       .run = run,
+                       .use = count_votes,
+                       .outputs = { model->judgement },
+                       .n_outputs = 1,
+                       .votes = votes };
+
+  return run_job (&job, error);
 }
 
 float

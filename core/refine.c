@@ -5,6 +5,9 @@
  * next assumption.  The true noise is where the two agree.  Texture, which any measure of the photo alone takes
  * for noise, is left to the model to recognise.
  *
+ * That alone does not recognise texture where noise may have grain; but some models have learned to judge the level that
+ * they are told, and these are asked first.
+ *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 #include <math.h>
@@ -14,6 +17,7 @@
 #include "model.h"
 #include "noise.h"
 
+#define JUDGEMENTS 2
 #define ROUNDS 5
 #define FASTER 1.5f /* steps are taken this much larger than they come out; up to 2 converges */
 #define MOVED \
@@ -55,10 +59,10 @@ add_rows (const GwPosterior *rows, int crop, gpointer data)
     }
 }
 
-/* Scales the level at every knot by what was found there, where little was found by what was found all over.  @most:
- * (nullable): the highest levels that are possible. */
+/* Scales the level at every knot by that power of what was found there, as variances, over what was assumed; where little was found by what was
+ * found all over.  @most: (nullable): the highest levels that are possible. */
 static void
-update (const Sums *sums, int channels, const GwNoise *most, GwNoise *noise)
+update (const Sums *sums, int channels, double power, const GwNoise *most, GwNoise *noise)
 {
   for (int c = 0; c < channels; c++)
     {
@@ -75,10 +79,56 @@ update (const Sums *sums, int channels, const GwNoise *most, GwNoise *noise)
         {
           const double ratio = (sums->found[c][k] + PRIOR * found) / (sums->assumed[c][k] + PRIOR * assumed);
 
-          noise->level[c][k] = most ? MIN (noise->level[c][k] * pow (ratio, 0.5 * FASTER), most->level[c][k])
-                                    : noise->level[c][k] * sqrt (ratio);
+          noise->level[c][k] *= pow (ratio, power);
+          if (most)
+            noise->level[c][k] = MIN (noise->level[c][k], most->level[c][k]);
         }
     }
+}
+
+/* White noise can only have been measured too strong, together with texture: until it changes no more. */
+static gboolean
+refine_white (const GwModel *model, const GwCrops *crops, const GwRun *run, int channels, GwNoise *noise,
+              GError **error)
+{
+  const GwNoise measured = *noise;
+
+  for (int round = 0; round < ROUNDS; round++)
+    {
+      Sums sums = { .crops = crops };
+
+      if (!gw_crops_run (crops, model, noise, run, add_rows, &sums, error))
+        return FALSE;
+      update (&sums, channels, 0.5 * FASTER, &measured, noise);
+    }
+  return TRUE;
+}
+
+/* With grain it may be either, but models that know grain have learned to doubt the level that they are told of it: once is
+ * enough.  What they find is noise and texture again; so they are asked about that before, and where
+ * the photo has no place without texture, not after. */
+static gboolean
+refine_grain (const GwModel *model, const GwCrops *crops, const GwRun *run, int channels, GwNoise *noise,
+              GError **error)
+{
+  const double smooth = CLAMP (1 - (noise->level_error - GW_SURE) / GW_UNSURE, 0, 1);
+  Sums sums = { .crops = crops };
+
+  for (int i = 0; i < JUDGEMENTS && model->judgement; i++)
+    {
+      GwVotes votes = { 0 };
+
+      if (!gw_crops_judge_level (crops, model, noise, run, &votes, error))
+        return FALSE;
+      for (int c = 0; c < channels; c++)
+        for (int k = 0; k < GW_KNOTS; k++)
+          noise->level[c][k] *= exp (votes.sum / votes.weight);
+    }
+  if (!gw_crops_run (crops, model, noise, run, add_rows, &sums, error))
+    return FALSE;
+  update (&sums, channels, 0.5 * (model->judgement ? smooth : 1), NULL, noise);
+
+  return TRUE;
 }
 
 /* Root mean square over channels and brightness. */
@@ -123,16 +173,8 @@ gw_noise_refine (const GwModel *model, const GwPhoto *photo, GwNoise *noise, con
   if (white && noise->grain[GW_OCTAVES] > MONOCHROME)
     memset (noise->grain, 0, sizeof (noise->grain));
 
-  /* White noise can only have been measured too strong, together with texture. With grain it may be either, but models
-   * that know grain have learned to doubt the level that they are told of it: once is enough. */
-  for (int round = 0; round < (white ? ROUNDS : 1); round++)
-    {
-      Sums sums = { .crops = crops };
-
-      if (!gw_crops_run (crops, model, noise, run, add_rows, &sums, error))
-        return FALSE;
-      update (&sums, photo->channels, white ? &measured : NULL, noise);
-    }
+  if (!(white ? refine_white : refine_grain) (model, crops, run, photo->channels, noise, error))
+    return FALSE;
   before = mean_level (&measured, photo->channels);
   after = mean_level (noise, photo->channels);
   if (before > 0 && after > 0)

@@ -252,6 +252,14 @@ test_metadata (void)
   expect_header_refusal ("\"licence\"", "\"license\"", "licence");
 }
 
+/* The head that judges levels may be missing, but not a part of it. */
+static void
+test_judgement (void)
+{
+  expect_header_refusal ("\"l1.weight\"", "\"l3.weight\"", "“l");
+  expect_header_refusal ("\"l2.bias\"", "\"l3.bias\"", "l2.bias");
+}
+
 static void
 test_places (void)
 {
@@ -306,6 +314,7 @@ main (int argc, char **argv)
   g_test_add_func ("/model/overlap", test_overlap);
   g_test_add_func ("/model/values", test_values);
   g_test_add_func ("/model/metadata", test_metadata);
+  g_test_add_func ("/model/judgement", test_judgement);
   g_test_add_func ("/model/places", test_places);
   g_test_add_func ("/model/random-damage", test_random_damage);
 

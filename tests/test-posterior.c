@@ -68,7 +68,10 @@ test_fixture (void)
       g_autoptr (Image) mean = fixture_image (file, names[i], "mean");
       g_autoptr (Image) covariance = fixture_image (file, names[i], "covariance");
       const GwTensor *curve = fixture_tensor (file, names[i], "curve");
+      const GwTensor *judgement = fixture_tensor (file, names[i], "judgement");
+      const GwPhoto photo = { y->width, y->height, y->channels, image_read, y };
       GwNoise noise = image_noise (0, level);
+      GwVotes votes = { 0 };
       g_auto (Result) result = { 0 };
 
       if (curve)
@@ -80,6 +83,10 @@ test_fixture (void)
       g_assert_cmpfloat (image_difference (result.mean, mean), <, 1e-5);
       g_assert_cmpfloat (image_difference (result.covariance, covariance), <, 1e-6);
       g_assert_cmpfloat (image_difference (result.noisy, y), ==, 0);
+
+      g_assert_true (gw_judge_level (model, &photo, &noise, NULL, &votes, &error));
+      g_test_message ("judgement %g, by PyTorch %g", votes.sum / votes.weight, judgement->values[0]);
+      g_assert_cmpfloat (fabs (votes.sum / votes.weight - judgement->values[0]), <, 1e-5);
     }
 }
 

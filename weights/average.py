@@ -26,8 +26,8 @@ def main():
     later = model.load(arguments.later)
     earlier = grow(model.load(arguments.earlier), later.widths, later.blocks, later.noise_planes).state_dict()
     tensorfile.write(arguments.out, {
-        name: (arguments.share * tensor + (1 - arguments.share) * earlier[name]).numpy().astype('<f2')
-        for name, tensor in later.state_dict().items()
+        name: (arguments.share * later.state_dict()[name] + (1 - arguments.share) * tensor).numpy().astype('<f2')
+        for name, tensor in earlier.items()
     }, tensorfile.read(arguments.later)[1] | {'training': arguments.training})
 
 

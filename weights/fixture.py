@@ -4,7 +4,7 @@
 
 FOLDER/tiny.safetensors is the network (float16), FOLDER/tiny-cases.safetensors the cases (float32, channels last): for
 1x1, 7x5, 33x51 (width x height), `grey` and `curve` the tensors NAME.y, NAME.level (or NAME.curve), NAME.grain,
-NAME.mean and NAME.covariance, as in reference.py. The same PyTorch writes the same bytes every time.
+NAME.mean, NAME.covariance and NAME.judgement, as in reference.py. The same PyTorch writes the same bytes every time.
 
 SPDX-License-Identifier: GPL-3.0-or-later
 """
@@ -31,10 +31,11 @@ def random_weights():
     """-> {name: float16 array}, large enough that every layer shows in the result."""
     torch.manual_seed(1)
     net = model.ScoreNet([int(w) for w in METADATA['widths'].split(',')], int(METADATA['blocks']),
-                         noise_planes=int(METADATA['noise_planes']))
+                         noise_planes=int(METADATA['noise_planes']), judges_level=True)
     net.tail.weight.data *= 10
     net.h2.weight.data *= 10
-    for layer in (net.h1, net.h2):
+    net.l2.weight.data *= 10
+    for layer in (net.h1, net.h2, net.l1, net.l2):
         torch.nn.init.normal_(layer.bias)
     return {name: tensor.numpy().astype('<f2') for name, tensor in net.state_dict().items()}
 

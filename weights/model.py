@@ -1,5 +1,5 @@
 """The score network: a bias-free U-Net for the posterior mean, positively homogeneous in (y, noise level), and a
-degree-0 head for the posterior covariance.
+degree-0 head for the posterior covariance; a network that estimates noise has another one that judges the level it is told.
 
 First-order score s1 = (D - y) / sigma^2, second-order score s2 = (C - sigma^2 I) / sigma^4 (Robbins 1956; Efron 2011;
 Meng, Song, Li, Ermon 2021). The network emits D and the Cholesky factor of C / sigma^2.
@@ -11,6 +11,8 @@ from torch import nn
 from torch.nn import functional
 
 import tensorfile
+
+VOTE = 4                # bound of the logarithm of a vote's weight
 
 
 class ResidualBlock(nn.Module):
@@ -35,12 +37,13 @@ class ScoreNet(nn.Module):
     g: (B,6,H,W): g[0:3] the log-variance ratios of the Cholesky diagonal, g[3:6] = l10, l20, l21; see `cholesky`.
     """
 
-    def __init__(self, widths=(32, 64, 128, 256), blocks=2, shuffle=2, noise_planes=3):
+    def __init__(self, widths=(32, 64, 128, 256), blocks=2, shuffle=2, noise_planes=3, judges_level=False):
         super().__init__()
         w0, s2 = widths[0], shuffle * shuffle
         hidden = min(w0, 32)                      # the variance is smoother than the mean
         stage = lambda w: nn.Sequential(*[ResidualBlock(w) for _ in range(blocks)])
         self.widths, self.blocks, self.shuffle, self.noise_planes = tuple(widths), blocks, shuffle, noise_planes
+        self.judges_level = judges_level
         self.multiple = shuffle * 2 ** (len(widths) - 1)
         self.un = nn.PixelUnshuffle(shuffle)
         self.ps = nn.PixelShuffle(shuffle)
@@ -57,6 +60,10 @@ class ScoreNet(nn.Module):
         self.h2 = nn.Conv2d(hidden, 6 * s2, 3, padding=1)
         self.h2.weight.data *= 0.1
         self.h2.bias.data[:3 * s2] = -2.0
+        if judges_level:
+            self.l1 = nn.Conv2d(w0, hidden, 3, padding=1)
+            self.l2 = nn.Conv2d(hidden, 2, 3, padding=1)
+            self.l2.weight.data *= 0.1
 
     def trunk(self, x):
         """The layers between head and tail, which training may run in bfloat16: they see features only, never y."""
@@ -70,25 +77,41 @@ class ScoreNet(nn.Module):
             x = stage(up(x) + skip)
         return x
 
-    def forward(self, y, noise):
+    def features(self, y, noise):
+        """What the trunk makes of y, (B,widths[0],H/shuffle,W/shuffle), and the noise level there, (B,1,...)."""
         if noise.shape[1] < self.noise_planes:
             noise = functional.pad(noise, (0, 0, 0, 0, 0, self.noise_planes - noise.shape[1]))
         inputs = self.un(torch.cat([y, noise[:, :3]], 1))
         if self.noise_planes > 3:
             inputs = torch.cat([inputs, functional.avg_pool2d(noise[:, 3:], self.shuffle)], 1)
-        x = self.trunk(self.head(inputs)).float()
+        local = functional.avg_pool2d(noise[:, :3], self.shuffle).mean(1, keepdim=True)
+        return self.trunk(self.head(inputs)).float(), local
+
+    def forward(self, y, noise):
+        x, local = self.features(y, noise)
         mean = y - self.ps(self.tail(x))
         f = 0.1 * x + 0.9 * x.detach()            # the covariance head barely steers the trunk
-        local = functional.avg_pool2d(noise[:, :3], self.shuffle).mean(1, keepdim=True)
         g = self.ps(self.h2(torch.relu(self.h1(torch.asinh(f / local)))))
         return mean, g
+
+    def votes(self, y, noise):
+        """-> for every cell of y, (B,H/shuffle,W/shuffle): the logarithm of the true noise level over the one told, as
+        far as can be seen there, and the logarithm of that vote's weight: texture tells little, what is flat much."""
+        x, local = self.features(y, noise)
+        return self.l2(torch.relu(self.l1(torch.asinh(x / local)))).unbind(1)
+
+
+def poll(vote, weight):
+    """(B,h,w) each -> (B,): their weighted mean."""
+    return (vote * weight.clamp(-VOTE, VOTE).exp()).sum((1, 2)) / weight.clamp(-VOTE, VOTE).exp().sum((1, 2))
 
 
 def load(path):
     """The network in a safetensors file, its shape taken from the file's metadata; weights become float32."""
     tensors, metadata = tensorfile.read(path)
     widths = [int(w) for w in metadata['widths'].split(',')]
-    net = ScoreNet(widths, int(metadata['blocks']), int(metadata['shuffle']), int(metadata['noise_planes']))
+    net = ScoreNet(widths, int(metadata['blocks']), int(metadata['shuffle']), int(metadata['noise_planes']),
+                   'l1.weight' in tensors)
     net.load_state_dict({name: torch.from_numpy(array.astype('float32')) for name, array in tensors.items()})
     return net
 

@@ -4,7 +4,8 @@
 
 For every NAME.y (H,W,3 or H,W,1; float32) in IN, with NAME.level (same shape) or NAME.curve (sd at the knots of
 brightness, (3,KNOTS)) and, where there is one, NAME.grain (6), writes NAME.mean (same shape as y) and NAME.covariance
-to OUT: (H,W,6) as rr, rg, rb, gg, gb, bb, or (H,W,1) for a grey photo.
+to OUT: (H,W,6) as rr, rg, rb, gg, gb, bb, or (H,W,1) for a grey photo; and by a model that judges the level that it is
+told, NAME.judgement, the logarithm of the true one over it.
 
 SPDX-License-Identifier: GPL-3.0-or-later
 """
@@ -20,16 +21,22 @@ import tensorfile
 WHITE = np.zeros(noise.GRAIN)
 
 
-@torch.inference_mode()
-def denoise(net, y, level, grain=WHITE):
+def inputs_of(net, y, level, grain):
     """y, level: (H,W,3) or (H,W,1) float32 arrays, encoded values with white = 1; grain as in noise.grain_of.
-    -> mean and covariance, float32."""
-    height, width, channels = y.shape
+    -> y, level and what the network is told of the noise, as it wants them."""
     y, level = (torch.tensor(a).permute(2, 0, 1)[None] for a in (y, level))
-    if channels == 1:
+    if y.shape[1] == 1:
         y, level = model.grey_inputs(y, level)
     y, level = model.pad(y, net.multiple), model.pad(level, net.multiple)
-    mean, g = net(y, noise.planes(level, torch.tensor(grain).float()[None, :net.noise_planes - 3]))
+    return y, level, noise.planes(level, torch.tensor(grain).float()[None, :net.noise_planes - 3])
+
+
+@torch.inference_mode()
+def denoise(net, y, level, grain=WHITE):
+    """Arguments of inputs_of -> mean and covariance, float32."""
+    height, width, channels = y.shape
+    y, level, told = inputs_of(net, y, level, grain)
+    mean, g = net(y, told)
     if channels == 1:
         mean, covariance = mean.mean(1, keepdim=True), model.grey_variance(g, level)
     else:
@@ -37,16 +44,26 @@ def denoise(net, y, level, grain=WHITE):
     return [np.ascontiguousarray(t[0, :, :height, :width].permute(1, 2, 0).numpy()) for t in (mean, covariance)]
 
 
+@torch.inference_mode()
+def judge(net, y, level, grain=WHITE):
+    """The same -> one number."""
+    height, width = (-(-n // net.shuffle) for n in y.shape[:2])
+    y, _, told = inputs_of(net, y, level, grain)
+    return model.poll(*(votes[:, :height, :width] for votes in net.votes(y, told))).numpy()
+
+
 def denoise_all(net, inputs):
-    """{NAME.y, NAME.level ...: array} -> {NAME.mean, NAME.covariance: array}"""
+    """{NAME.y, NAME.level ...: array} -> {NAME.mean, NAME.covariance ...: array}"""
     outputs = {}
     for name in [key[:-2] for key in inputs if key.endswith('.y')]:
         if name + '.curve' in inputs:
             curve = torch.tensor(inputs[name + '.curve'])[None] ** 2
             y = torch.tensor(inputs[name + '.y']).permute(2, 0, 1)[None]
             inputs[name + '.level'] = noise.level_at(curve, y)[0].permute(1, 2, 0).numpy()
-        outputs[name + '.mean'], outputs[name + '.covariance'] = \
-            denoise(net, inputs[name + '.y'], inputs[name + '.level'], inputs.get(name + '.grain', WHITE))
+        photo = inputs[name + '.y'], inputs[name + '.level'], inputs.get(name + '.grain', WHITE)
+        outputs[name + '.mean'], outputs[name + '.covariance'] = denoise(net, *photo)
+        if net.judges_level:
+            outputs[name + '.judgement'] = judge(net, *photo)
     return outputs
 
 
