@@ -27,6 +27,7 @@ except ImportError as missing:
     sys.exit(77)                                    # meson: skipped
 
 PROGRAM = os.path.abspath(os.environ['GRAINWISE'])
+DATA = pathlib.Path(__file__).resolve().parent / 'data'
 MODELS = pathlib.Path(os.environ['GRAINWISE_MODELS']).resolve()
 ENGLISH = dict(os.environ, GRAINWISE_MODELS=str(MODELS), LC_ALL='C.UTF-8', LANGUAGE='')
 WIDTH, HEIGHT = 60, 44
@@ -443,6 +444,17 @@ class Results(Case):
         self.assertTrue(any(line.startswith('  blue ') for line in lines))
         save('in.png', noisy_bytes(1))
         self.assertIn('  grey ', self.succeed('estimate', 'in.png'))
+
+    def test_texture_is_no_noise(self):
+        """Where no place is smooth, the variance of the smoothest (16 levels here) tells nothing."""
+        photo = load(DATA / 'texture.png') / 255
+        white = np.random.default_rng(0).standard_normal((257, 257, 3))
+        coarse = (white[1:, 1:] + white[:-1, 1:] + white[1:, :-1] + white[:-1, :-1]) / 2
+        for name, added, least, most in (('none', 0, 0, 4), ('white', white[1:, 1:], 4, 7), ('coarse', coarse, 4, 7)):
+            with self.subTest(noise=name):
+                save('in.tif', (photo + 5 / 255 * added).astype('f4'))
+                level = json.loads(self.succeed('estimate', 'in.tif', '--json'))['noise_level']
+                self.assertTrue(least < level < most, level)
 
     def test_self_check(self):
         y, x = np.mgrid[:160, :160]

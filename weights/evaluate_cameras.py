@@ -1,11 +1,13 @@
 """Measures the program on cameras' noise, nothing told to it: is the result close, and is the uncertainty true?
 
-    evaluate_cameras.py PROGRAM [--model NAME|FILE] [--pairs FOLDER] [--photos FOLDER] [--white FOLDER] [--figures OUT.png]
+    evaluate_cameras.py PROGRAM [--model NAME|FILE] [--pairs FOLDER] [--photos FOLDER] [--white FOLDER] [--clean FOLDER]
+        [--figures OUT.png]
 
 --pairs: real photos NAME_real.* and, as good as clean, NAME_mean.* of the same scene; a row each, and the worst five, where
 the error is farthest from the one predicted, in OUT.png. --photos: clean photos, taken by synthetic cameras (camera.py); a
 row for every ISO, JPEG quality and method of demosaicing, the rest as it comes. --white: clean photos with white noise;
-a row for every level, of the estimate alone.
+a row for every level, of the estimate alone. --clean: clean photos as they are, and of each the crop that is texture all
+over; what is estimated there is wrong but for the noise that the photo has itself.
 
 * noisy, denoised: PSNR in dB, clipped to 0-1
 * level: estimated noise level over the true one (both root mean squares)
@@ -34,6 +36,7 @@ COUNT, SIDE = 24, 384                   # synthetic photos a row
 WORST = 5
 WHITE_LEVELS = 2, 5, 15, 25, 50
 SHOT = 5e-7                             # variance of the shot noise at white, over the ISO
+TEXTURED, BLOCK = 256, 16               # pixels a side, of textured crops and of their blocks
 
 
 def denoise(program, model, y):
@@ -134,6 +137,29 @@ def evaluate_white(program, folder):
                   f'{(abs(ratio - 1) < 0.05).mean():.0%} | {(abs(ratio - 1) < 0.1).mean():.0%} |', flush=True)
 
 
+def textured(x):
+    """The crop of x (H,W,3) in which the smoothest tenth of the blocks varies most."""
+    side = TEXTURED // BLOCK
+    rows, columns = (n // BLOCK for n in x.shape[:2])
+    blocks = x[:rows * BLOCK, :columns * BLOCK].reshape(rows, BLOCK, columns, BLOCK, 3)
+    deviation = blocks.std((1, 3)).mean(2)
+    smoothest = {(i, k): np.quantile(deviation[i:i + side, k:k + side], 0.1)
+                 for i in range(0, rows - side + 1, 4) for k in range(0, columns - side + 1, 4)}
+    top, left = (BLOCK * n for n in max(smoothest, key=smoothest.get))
+    return x[top:top + TEXTURED, left:left + TEXTURED]
+
+
+def evaluate_clean(program, folder):
+    photos = [np.asarray(Image.open(file).convert('RGB')) / np.float32(255) for file in files([folder])]
+    photos = [x for x in photos if min(x.shape[:2]) >= TEXTURED]
+    print('| clean | noise added | estimated, least | median | most |\n|---|---|---|---|---|')
+    for name, part in ('whole photos', lambda x: x), ('textured crops', textured):
+        for sigma in 0, 5:
+            found = [estimate(program, np.float32(
+                part(x) + sigma / 255 * np.random.default_rng(i).standard_normal(part(x).shape))) for i, x in enumerate(photos)]
+            print(f'| {name} | {sigma} | {min(found):.2f} | {np.median(found):.2f} | {max(found):.2f} |', flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('program')
@@ -141,6 +167,7 @@ def main():
     parser.add_argument('--pairs', type=Path)
     parser.add_argument('--photos', type=Path)
     parser.add_argument('--white', type=Path)
+    parser.add_argument('--clean', type=Path)
     parser.add_argument('--figures', type=Path)
     arguments = parser.parse_args()
     if arguments.pairs:
@@ -149,6 +176,8 @@ def main():
         evaluate_synthetic(arguments.program, arguments.model, arguments.photos)
     if arguments.white:
         evaluate_white(arguments.program, arguments.white)
+    if arguments.clean:
+        evaluate_clean(arguments.program, arguments.clean)
 
 
 if __name__ == '__main__':
