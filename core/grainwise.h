@@ -225,6 +225,9 @@ typedef enum
   GW_SECOND_ORDER_NEIGHBOURS /* what pixels have in common, too, by a second pass that differentiates D */
 } GwSecondOrder;
 
+/* Steps of a sample that need no thought: by reverse diffusion more make it no truer (weights/samples.md). */
+#define GW_DEFAULT_STEPS 9
+
 /* How samples are drawn.  A step is a pass of the network over the photo. */
 typedef struct
 {

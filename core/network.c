@@ -11,6 +11,9 @@
 /* Pixels of a row that are one job: their source and result stay in the second-level cache. */
 #define STRETCH 128
 
+/* Tiles for which reading a layer's weights is worth while. */
+#define TILES_WORTH 12
+
 /* Zeroed pixels on either side of a row: readers' tiles reach no farther. */
 #define MARGIN GW_TILE
 
@@ -607,6 +610,19 @@ source_row (const Step *step, int row)
                                                     : NULL;
 }
 
+/* Into how many jobs a row of tiles is cut: as few as may be, but so that the threads have equal shares of @rows of them. */
+static int
+stretches_in_row (const GwLayer *layer, int tiles, int rows, int threads)
+{
+  const int fewest = (tiles + gw_winograd_tiles (layer) - 1) / gw_winograd_tiles (layer);
+  int n = fewest;
+
+  while (n * rows % threads != 0 && tiles / (n + 1) >= TILES_WORTH)
+    n++;
+
+  return n * rows % threads == 0 ? n : fewest;
+}
+
 /* The layer's rows in stretches of tiles; returns how many, or with @tiles NULL how many there would be. */
 static int
 list_tiles (const Step *step, GwTiles *tiles)
@@ -615,10 +631,12 @@ list_tiles (const Step *step, GwTiles *tiles)
   const GwLayer *layer = step->layer;
   const Ring *ring = &pass->rings[step->number];
   const int in_row = (ring->right - ring->left + GW_TILE - 1) / GW_TILE;
-  const int stretches = (in_row + gw_winograd_tiles (layer) - 1) / gw_winograd_tiles (layer);
+  const int top = tile_row (layer, step->first), bottom = step->first + step->rows;
+  const int stretches = stretches_in_row (layer, in_row, (bottom - top + GW_TILE - 1) / GW_TILE,
+                                          gw_workers_count (pass->workers));
   int n = 0;
 
-  for (int y = tile_row (layer, step->first); y < step->first + step->rows; y += GW_TILE)
+  for (int y = top; y < bottom; y += GW_TILE)
     for (int k = 0; k < stretches; k++, n++)
       {
         const int first = k * in_row / stretches;

@@ -364,12 +364,15 @@ gw_model_score (gconstpointer model, const GwPhoto *state, const GwNoise *noise,
 GwSampling
 gw_sampling (GwSampler sampler, int steps, guint64 seed)
 {
+  const int levels = 1 + (steps - 1) / 2;
+
   if (sampler == GW_SAMPLER_REVERSE)
-    return (GwSampling) { .levels = 1 + (steps - 1) / 2,
+    return (GwSampling) { .levels = levels,
+                          .lowest = levels > 2 ? 1 / 8. : 0, /* weights/samples.md */
                           .second_order = GW_SECOND_ORDER_NEIGHBOURS,
                           .seed = seed };
 
-  return (GwSampling) { .levels = 1 + (steps - 1) / 2,
+  return (GwSampling) { .levels = levels,
                         .second_order = GW_SECOND_ORDER_PIXELS,
                         .corrections = 1,
                         .ozaki = sampler == GW_SAMPLER_OZAKI,

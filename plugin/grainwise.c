@@ -180,8 +180,8 @@ add_sample_arguments (GimpProcedure *procedure)
                                    _ ("Other photos that this noise could have hidden, each as a layer"), 0,
                                    64, 0, G_PARAM_READWRITE);
   gimp_procedure_add_int_argument (procedure, "steps", _ ("S_teps"),
-                                   _ ("Runs of the model for each sample; with more the samples are truer"),
-                                   1, 200, 16, G_PARAM_READWRITE);
+                                   _ ("Runs of the model for each sample; half as many will do for a look"),
+                                   1, 200, GW_DEFAULT_STEPS, G_PARAM_READWRITE);
   gimp_procedure_add_int_argument (procedure, "seed", _ ("S_eed"),
                                    _ ("The same seed draws the same samples again"), 0, G_MAXINT, 0,
                                    G_PARAM_READWRITE);

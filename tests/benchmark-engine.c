@@ -4,7 +4,7 @@
  *     benchmark-engine load MODEL                      seconds to load the model
  *     benchmark-engine network MODEL WIDTH HEIGHT THREADS
  *     benchmark-engine preview MODEL SIDE THREADS      a window of SIDE x SIDE in a larger photo
- *     benchmark-engine sample MODEL WIDTH HEIGHT THREADS   one sample of 16 steps
+ *     benchmark-engine sample MODEL WIDTH HEIGHT THREADS   one sample of the steps that need no thought
  *     benchmark-engine layer IN OUT WIDTH THREADS     one 3x3 convolution, seconds for a pixel
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
@@ -148,7 +148,7 @@ draw_sample (char **arguments)
       = { .width = atoi (arguments[1]), .height = atoi (arguments[2]), .channels = 3, .read = read_rows };
   const GwNoise noise = gw_noise_white (15 / 255.);
   const GwRun run = { .threads = atoi (arguments[3]) };
-  const GwSampling sampling = gw_sampling (GW_SAMPLER_REVERSE, 16, 0);
+  const GwSampling sampling = gw_sampling (GW_SAMPLER_REVERSE, GW_DEFAULT_STEPS, 0);
   g_autofree float *sample = g_new (float, (gsize) photo.width *photo.height * 3);
   g_autoptr (GError) error = NULL;
   g_autoptr (GwModel) model = gw_model_load (arguments[0], &error);

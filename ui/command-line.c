@@ -23,7 +23,6 @@ enum
   EXIT_WRONG_USE = 2, /* beside EXIT_SUCCESS and EXIT_FAILURE */
   MOST_SAMPLES = 999,
   MOST_STEPS = 999,
-  DEFAULT_STEPS = 16,
   UNSET = G_MININT
 };
 
@@ -349,7 +348,7 @@ check_samples (DenoiseOptions *options, const char *sampler)
     if (g_str_equal (sampler, samplers[i]))
       options->sampler = (GwSampler) i;
   if (options->steps == UNSET)
-    options->steps = DEFAULT_STEPS;
+    options->steps = GW_DEFAULT_STEPS;
   if (options->steps < 1 || options->steps > MOST_STEPS)
     return _ ("The number of steps must be from 1 to 999.");
   if (options->seed == UNSET)
@@ -393,7 +392,7 @@ denoise_main (int argc, char **argv)
       _ ("Write them to P-1.tif, P-2.tif ..."), _ ("P") },
     { "sampler", 0, 0, G_OPTION_ARG_STRING, &sampler,
       _ ("How they are drawn: reverse (default), langevin or ozaki"), _ ("NAME") },
-    { "steps", 0, 0, G_OPTION_ARG_INT, &options.steps, _ ("Passes of the model for each (default: 16)"),
+    { "steps", 0, 0, G_OPTION_ARG_INT, &options.steps, _ ("Passes of the model for each (default: 9)"),
       _ ("N") },
     { "seed", 0, 0, G_OPTION_ARG_INT64, &options.seed, _ ("Another seed draws others (default: 0)"),
       _ ("S") },
