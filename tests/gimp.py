@@ -224,7 +224,7 @@ def main():
             with screen(environment):
                 return subprocess.run(['dbus-run-session', '--', sys.executable, '-m', 'unittest', '--verbose', test.stem],
                                       cwd=test.parent, env=environment).returncode
-        status, output = run(environment, call('gimp', 'run_tests', test.stem), timeout=600)
+        status, output = run(environment, call('gimp', 'run_tests', test.stem), timeout=1100)
         print(output)
         return status
 
