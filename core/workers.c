@@ -3,6 +3,8 @@
 
 #include <cblas.h>
 
+#define LINGER 100 /* microseconds: some times what it takes to wake a thread */
+
 struct _GwWorkers
 {
   GMutex mutex;
@@ -14,11 +16,21 @@ struct _GwWorkers
   gpointer data;
   int n_jobs;
   int next; /* atomic */
-  int busy; /* threads that have not finished this step */
-  guint step;
+  int busy; /* threads that have not finished this step; this and the next are atomic, to be read without the mutex too */
+  int step;
   int numbered; /* threads that have begun */
   gboolean quit;
 };
+
+/* Waits a moment for @number to become @value: a step often takes no longer than it takes to wake a sleeping thread. */
+static void
+linger (const int *number, int value)
+{
+  gint64 end = g_get_monotonic_time () + LINGER;
+
+  while (g_atomic_int_get (number) != value && g_get_monotonic_time () < end)
+    g_thread_yield ();
+}
 
 static void
 work (GwWorkers *workers, int thread)
@@ -31,13 +43,16 @@ static gpointer
 thread_main (gpointer data)
 {
   GwWorkers *workers = data;
-  guint step = 0;
+  int step = 0;
   int number;
 
   g_mutex_lock (&workers->mutex);
   number = ++workers->numbered; /* the caller's thread is 0 */
   while (TRUE)
     {
+      g_mutex_unlock (&workers->mutex);
+      linger (&workers->step, step + 1);
+      g_mutex_lock (&workers->mutex);
       while (workers->step == step && !workers->quit)
         g_cond_wait (&workers->begin, &workers->mutex);
       if (workers->quit)
@@ -48,7 +63,7 @@ thread_main (gpointer data)
       work (workers, number);
       g_mutex_lock (&workers->mutex);
 
-      if (--workers->busy == 0)
+      if (g_atomic_int_dec_and_test (&workers->busy))
         g_cond_signal (&workers->end);
     }
   g_mutex_unlock (&workers->mutex);
@@ -110,14 +125,15 @@ gw_workers_run (GwWorkers *workers, GwJob job, gpointer data, int n_jobs)
   workers->job = job;
   workers->data = data;
   workers->n_jobs = n_jobs;
-  workers->busy = workers->threads->len;
+  g_atomic_int_set (&workers->busy, workers->threads->len);
   g_atomic_int_set (&workers->next, 0);
-  workers->step++;
+  g_atomic_int_inc (&workers->step);
   g_cond_broadcast (&workers->begin);
   g_mutex_unlock (&workers->mutex);
 
   work (workers, 0);
 
+  linger (&workers->busy, 0);
   g_mutex_lock (&workers->mutex);
   while (workers->busy > 0)
     g_cond_wait (&workers->end, &workers->mutex);
