@@ -5,31 +5,71 @@
 
 #define LINGER 100 /* microseconds: some times what it takes to wake a thread */
 
+/* A number that threads wait for.  It is atomic; who finds it as it should be takes no lock. */
+typedef struct
+{
+  int number;
+  int sleepers; /* atomic too */
+  GMutex mutex;
+  GCond changed;
+} Gate;
+
 struct _GwWorkers
 {
-  GMutex mutex;
-  GCond begin, end;
   GPtrArray *threads;
+  int numbered; /* threads that have begun; atomic */
 
-  /* the step at work, guarded by the mutex but for next */
+  /* the step at work; without a job threads end */
+  Gate step; /* steps so far */
+  Gate busy; /* threads that have not finished this one */
   GwJob job;
   gpointer data;
   int n_jobs;
   int next; /* atomic */
-  int busy; /* threads that have not finished this step; this and the next are atomic, to be read without the mutex too */
-  int step;
-  int numbered; /* threads that have begun */
-  gboolean quit;
 };
 
-/* Waits a moment for @number to become @value: a step often takes no longer than it takes to wake a sleeping thread. */
 static void
-linger (const int *number, int value)
+gate_init (Gate *gate)
 {
-  gint64 end = g_get_monotonic_time () + LINGER;
+  g_mutex_init (&gate->mutex);
+  g_cond_init (&gate->changed);
+}
 
-  while (g_atomic_int_get (number) != value && g_get_monotonic_time () < end)
+static void
+gate_clear (Gate *gate)
+{
+  g_mutex_clear (&gate->mutex);
+  g_cond_clear (&gate->changed);
+}
+
+/* Tells those who sleep that the number has changed. */
+static void
+gate_tell (Gate *gate)
+{
+  if (g_atomic_int_get (&gate->sleepers) == 0)
+    return;
+  g_mutex_lock (&gate->mutex);
+  g_cond_broadcast (&gate->changed);
+  g_mutex_unlock (&gate->mutex);
+}
+
+/* First without sleep: steps often take no longer than it takes to wake a thread. */
+static void
+gate_wait (Gate *gate, int number)
+{
+  const gint64 end = g_get_monotonic_time () + LINGER;
+
+  while (g_atomic_int_get (&gate->number) != number && g_get_monotonic_time () < end)
     g_thread_yield ();
+  if (g_atomic_int_get (&gate->number) == number)
+    return;
+
+  g_mutex_lock (&gate->mutex);
+  g_atomic_int_inc (&gate->sleepers);
+  while (g_atomic_int_get (&gate->number) != number)
+    g_cond_wait (&gate->changed, &gate->mutex);
+  g_atomic_int_add (&gate->sleepers, -1);
+  g_mutex_unlock (&gate->mutex);
 }
 
 static void
@@ -43,32 +83,29 @@ static gpointer
 thread_main (gpointer data)
 {
   GwWorkers *workers = data;
-  int step = 0;
-  int number;
+  const int number = 1 + g_atomic_int_add (&workers->numbered, 1); /* the caller's thread is 0 */
 
-  g_mutex_lock (&workers->mutex);
-  number = ++workers->numbered; /* the caller's thread is 0 */
-  while (TRUE)
+  for (int step = 1;; step++)
     {
-      g_mutex_unlock (&workers->mutex);
-      linger (&workers->step, step + 1);
-      g_mutex_lock (&workers->mutex);
-      while (workers->step == step && !workers->quit)
-        g_cond_wait (&workers->begin, &workers->mutex);
-      if (workers->quit)
-        break;
-      step = workers->step;
-
-      g_mutex_unlock (&workers->mutex);
+      gate_wait (&workers->step, step);
+      if (!workers->job)
+        return NULL;
       work (workers, number);
-      g_mutex_lock (&workers->mutex);
-
-      if (g_atomic_int_dec_and_test (&workers->busy))
-        g_cond_signal (&workers->end);
+      if (g_atomic_int_dec_and_test (&workers->busy.number))
+        gate_tell (&workers->busy);
     }
-  g_mutex_unlock (&workers->mutex);
+}
 
-  return NULL;
+static void
+begin_step (GwWorkers *workers, GwJob job, gpointer data, int n_jobs)
+{
+  workers->job = job;
+  workers->data = data;
+  workers->n_jobs = n_jobs;
+  g_atomic_int_set (&workers->next, 0);
+  g_atomic_int_set (&workers->busy.number, workers->threads->len);
+  g_atomic_int_inc (&workers->step.number);
+  gate_tell (&workers->step);
 }
 
 GwWorkers *
@@ -79,9 +116,8 @@ gw_workers_new (int threads)
   /* The products are small: threads inside OpenBLAS only get in each other's way.  This setting is the process's. */
   openblas_set_num_threads (1);
 
-  g_mutex_init (&workers->mutex);
-  g_cond_init (&workers->begin);
-  g_cond_init (&workers->end);
+  gate_init (&workers->step);
+  gate_init (&workers->busy);
   workers->threads = g_ptr_array_new ();
   for (int i = 1; i < (threads > 0 ? threads : (int) g_get_num_processors ()); i++)
     {
@@ -97,18 +133,13 @@ gw_workers_new (int threads)
 void
 gw_workers_free (GwWorkers *workers)
 {
-  g_mutex_lock (&workers->mutex);
-  workers->quit = TRUE;
-  g_cond_broadcast (&workers->begin);
-  g_mutex_unlock (&workers->mutex);
-
+  begin_step (workers, NULL, NULL, 0);
   for (guint i = 0; i < workers->threads->len; i++)
     g_thread_join (g_ptr_array_index (workers->threads, i));
 
   g_ptr_array_unref (workers->threads);
-  g_cond_clear (&workers->begin);
-  g_cond_clear (&workers->end);
-  g_mutex_clear (&workers->mutex);
+  gate_clear (&workers->step);
+  gate_clear (&workers->busy);
   g_free (workers);
 }
 
@@ -121,21 +152,7 @@ gw_workers_count (const GwWorkers *workers)
 void
 gw_workers_run (GwWorkers *workers, GwJob job, gpointer data, int n_jobs)
 {
-  g_mutex_lock (&workers->mutex);
-  workers->job = job;
-  workers->data = data;
-  workers->n_jobs = n_jobs;
-  g_atomic_int_set (&workers->busy, workers->threads->len);
-  g_atomic_int_set (&workers->next, 0);
-  g_atomic_int_inc (&workers->step);
-  g_cond_broadcast (&workers->begin);
-  g_mutex_unlock (&workers->mutex);
-
+  begin_step (workers, job, data, n_jobs);
   work (workers, 0);
-
-  linger (&workers->busy, 0);
-  g_mutex_lock (&workers->mutex);
-  while (workers->busy > 0)
-    g_cond_wait (&workers->end, &workers->mutex);
-  g_mutex_unlock (&workers->mutex);
+  gate_wait (&workers->busy, 0);
 }
