@@ -22,6 +22,7 @@
 #define FASTER 1.5f /* steps are taken this much larger than they come out; up to 2 converges */
 #define MOVED \
   0.4f /* share of the way that may have been wrong, as found on photos with noise of many kinds */
+#define UNKNOWN 1.f       /* the error of a level that says no more than that there is noise */
 #define LEAST_GROWTH 0.1f /* of correlated noise, from one octave to the next */
 #define MONOCHROME -0.9f  /* grain of chroma below which there is none */
 #define PRIOR 0.1f        /* a knot of brightness moves by itself as far as it has this share of all pixels */
@@ -112,6 +113,7 @@ refine_grain (const GwModel *model, const GwCrops *crops, const GwRun *run, int 
               GError **error)
 {
   const double smooth = CLAMP (1 - (noise->level_error - GW_SURE) / GW_UNSURE, 0, 1);
+  double judged = 0; /* logarithm of the level over the one measured */
   Sums sums = { .crops = crops };
 
   for (int i = 0; i < JUDGEMENTS && model->judgement; i++)
@@ -123,7 +125,10 @@ refine_grain (const GwModel *model, const GwCrops *crops, const GwRun *run, int 
       for (int c = 0; c < channels; c++)
         for (int k = 0; k < GW_KNOTS; k++)
           noise->level[c][k] *= exp (votes.sum / votes.weight);
+      judged += votes.sum / votes.weight;
     }
+  /* Of what was taken for noise and is texture, as much again may not have been recognised. */
+  noise->level_error = hypot (noise->level_error, MIN (judged, 0));
   if (!gw_crops_run (crops, model, noise, run, add_rows, &sums, error))
     return FALSE;
   update (&sums, channels, 0.5 * (model->judgement ? smooth : 1), NULL, noise);
@@ -178,7 +183,7 @@ gw_noise_refine (const GwModel *model, const GwPhoto *photo, GwNoise *noise, con
   before = mean_level (&measured, photo->channels);
   after = mean_level (noise, photo->channels);
   if (before > 0 && after > 0)
-    noise->level_error += MOVED * fabs (log (after / before));
+    noise->level_error = MIN (noise->level_error + MOVED * fabs (log (after / before)), UNKNOWN);
 
   return TRUE;
 }

@@ -438,7 +438,7 @@ class Results(Case):
             self.assertEqual(curves.shape, (3, 9))
             np.testing.assert_allclose(curves[:, 2:7], [4 + np.arange(2, 7)] * 3, rtol=0.15)
             np.testing.assert_allclose(figures['grain'], grain * 2, atol=0.15)
-            self.assertTrue(0.05 < figures['level_error'] < 0.2)
+            self.assertTrue(0.05 < figures['level_error'] < 0.25)
         lines = self.succeed('estimate', 'in.tif').splitlines()
         self.assertIn('Noise: ', lines[0])
         self.assertTrue(any(line.startswith('  blue ') for line in lines))
@@ -446,15 +446,17 @@ class Results(Case):
         self.assertIn('  grey ', self.succeed('estimate', 'in.png'))
 
     def test_texture_is_no_noise(self):
-        """Where no place is smooth, the variance of the smoothest (16 levels here) tells nothing."""
+        """Where no place is smooth, the variance of the smoothest (16 levels here) tells nothing; and who has called so much
+        of it texture is not sure of the rest."""
         photo = load(DATA / 'texture.png') / 255
         white = np.random.default_rng(0).standard_normal((257, 257, 3))
         coarse = (white[1:, 1:] + white[:-1, 1:] + white[1:, :-1] + white[:-1, :-1]) / 2
         for name, added, least, most in (('none', 0, 0, 4), ('white', white[1:, 1:], 4, 7), ('coarse', coarse, 4, 7)):
             with self.subTest(noise=name):
                 save('in.tif', (photo + 5 / 255 * added).astype('f4'))
-                level = json.loads(self.succeed('estimate', 'in.tif', '--json'))['noise_level']
-                self.assertTrue(least < level < most, level)
+                figures = json.loads(self.succeed('estimate', 'in.tif', '--json'))
+                self.assertTrue(least < figures['noise_level'] < most, figures['noise_level'])
+                self.assertGreater(figures['level_error'], 0.5)
 
     def test_self_check(self):
         y, x = np.mgrid[:160, :160]

@@ -10,7 +10,8 @@ a row for every level, of the estimate alone. --clean: clean photos as they are,
 over; what is estimated there is wrong but for the noise that the photo has itself.
 
 * noisy, denoised: PSNR in dB, clipped to 0-1
-* level: estimated noise level over the true one (both root mean squares)
+* level: estimated noise level over the true one (both root mean squares); give or take: how far off it may be, as the
+  program says
 * error / variance: mean squared error over mean predicted variance; 1 is right, above 1 too sure
 * self-check: the same ratio as the program itself expects it, without a clean photo; by it, if it is above 1, the
   program has widened the variance already
@@ -37,6 +38,7 @@ WORST = 5
 WHITE_LEVELS = 2, 5, 15, 25, 50
 SHOT = 5e-7                             # variance of the shot noise at white, over the ISO
 TEXTURED, BLOCK = 256, 16               # pixels a side, of textured crops and of their blocks
+SURE = 0.3                              # give or take less than 30 %
 
 
 def denoise(program, model, y):
@@ -83,12 +85,12 @@ def summary(cases):
 
 
 def evaluate_pairs(program, model, folder, figures):
-    print('| photo | noisy | denoised | level | error / variance | self-check |\n|---|---|---|---|---|---|')
+    print('| photo | noisy | denoised | level | give or take | error / variance | self-check |\n|---|---|---|---|---|---|---|')
     cases = {}
     for name, x, y in real_pairs(folder):
         case = cases[name] = Case(program, model, x, y)
         print(f'| {name} | {case.noisy:.2f} | {case.denoised:.2f} | {case.level:.2f} | '
-              f'{case.ratio:.2f} | {case.check:.2f} |', flush=True)
+              f'{estimate(program, y)[1]:.2f} | {case.ratio:.2f} | {case.check:.2f} |', flush=True)
     print('\n| all | noisy | denoised | level, median | error / variance, median | in 0.5-2 |\n|---|---|---|---|---|---|')
     print('| mean |', summary(cases.values()), '|\n')
     if figures:
@@ -115,21 +117,22 @@ def evaluate_synthetic(program, model, folder):
 
 
 def estimate(program, y):
-    """y: (H,W,3) float32 -> noise level in 8-bit levels"""
+    """y: (H,W,3) -> noise level in 8-bit levels, how far off it may be (the standard deviation of its logarithm)"""
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / 'in.tif'
         tifffile.imwrite(source, y, photometric='rgb')
         run = subprocess.run([program, 'estimate', '--json', source], check=True, capture_output=True)
-        return json.loads(run.stdout)['noise_level']
+        found = json.loads(run.stdout)
+        return found['noise_level'], found['level_error']
 
 
 def evaluate_white(program, folder):
     """The noise is not clipped. A photo's own noise, such as film grain, is what is estimated where nothing was added."""
     clean = [np.asarray(Image.open(file).convert('RGB')) / np.float32(255) for file in files([folder])]
-    own = np.array([estimate(program, x) for x in clean])
+    own = np.array([estimate(program, x)[0] for x in clean])
     print('| white noise, levels | over it | least | median | most | within 5 % | within 10 % |\n|---|---|---|---|---|---|---|')
     for sigma in WHITE_LEVELS:
-        found = np.array([estimate(program, np.float32(x + sigma / 255 * np.random.default_rng(i).standard_normal(x.shape)))
+        found = np.array([estimate(program, np.float32(x + sigma / 255 * np.random.default_rng(i).standard_normal(x.shape)))[0]
                           for i, x in enumerate(clean)])
         for name, true in ('what was added', sigma), ('with the photo\'s own', np.hypot(sigma, own)):
             ratio = found / true
@@ -152,12 +155,13 @@ def textured(x):
 def evaluate_clean(program, folder):
     photos = [np.asarray(Image.open(file).convert('RGB')) / np.float32(255) for file in files([folder])]
     photos = [x for x in photos if min(x.shape[:2]) >= TEXTURED]
-    print('| clean | noise added | estimated, least | median | most |\n|---|---|---|---|---|')
+    print('| clean | noise added | estimated, least | median | most | most where sure |\n|---|---|---|---|---|---|')
     for name, part in ('whole photos', lambda x: x), ('textured crops', textured):
         for sigma in 0, 5:
-            found = [estimate(program, np.float32(
-                part(x) + sigma / 255 * np.random.default_rng(i).standard_normal(part(x).shape))) for i, x in enumerate(photos)]
-            print(f'| {name} | {sigma} | {min(found):.2f} | {np.median(found):.2f} | {max(found):.2f} |', flush=True)
+            levels, errors = np.transpose([estimate(program, np.float32(
+                part(x) + sigma / 255 * np.random.default_rng(i).standard_normal(part(x).shape))) for i, x in enumerate(photos)])
+            print(f'| {name} | {sigma} | {levels.min():.2f} | {np.median(levels):.2f} | {levels.max():.2f} | '
+                  f'{levels[errors < SURE].max():.2f} |', flush=True)
 
 
 def main():
