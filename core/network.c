@@ -21,8 +21,9 @@
 #define PAGE 1024
 #define SHIFT (9 * GW_CHANNELS)
 
-/* Multiplications between two barriers: a tenth of a millisecond or more, many times what a barrier takes. */
-#define WORK 2e7
+/* Multiplications between two barriers: a tenth of a millisecond's, many times what a barrier takes.  After more of them rows
+ * have left the cache when the next layer comes. */
+#define WORK 1e7
 
 /* Places for rows of one length, which layers share. */
 typedef struct
