@@ -226,7 +226,7 @@ typedef enum
 } GwSecondOrder;
 
 /* Steps of a sample that need no thought: by reverse diffusion more make it no truer (weights/samples.md). */
-#define GW_DEFAULT_STEPS 9
+#define GW_DEFAULT_STEPS 5
 
 /* How samples are drawn.  A step is a pass of the network over the photo. */
 typedef struct

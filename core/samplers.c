@@ -111,10 +111,21 @@ reverse_row (int number, int thread, gpointer data)
 
 /* The same with the whole of C, also between pixels, by two passes.  With J = dD/dx, C = t^2 J S, and the covariance above is
  * b^2 (1 + r J) S, b^2 = s^2 (t^2 - s^2)/t^2, r = t^2/s^2 - 1.  Noise n of covariance S becomes noise of that covariance by
- * sqrt (1 + r J), and, since J has few eigenvalues that are not near 0 or 1, that is near 1 + (t/s - 1) J.  J n is the difference
- * that a disturbance by n makes to D. */
-#define DISTURBANCE \
-  0.3f /* times n. By less, D changes less than C says; by more, it takes the noise for detail */
+ * sqrt (1 + r J).  J n is the difference that a small disturbance by n makes to D. */
+#define DISTURBANCE 0.03f /* times n; the larger, the more of it is taken for detail where all is smooth */
+
+/* k of 1 + k J instead of that root.  For one eigenvalue it is the same; here for the one that counts in a pixel.  @share is the
+ * mean of all eigenvalues there, J_ii = C_ii / (t^2 S_ii); their mean weighted by themselves, (J^2)_ii / J_ii, lies between that
+ * and 1: in the (geometric) middle. */
+#define LEAST_EIGENVALUE 0.2f
+
+static float
+root_slope (float r, float share)
+{
+  const float eigenvalue = CLAMP (sqrtf (share), LEAST_EIGENVALUE, 1);
+
+  return (sqrtf (1 + r * eigenvalue) - 1) / eigenvalue;
+}
 
 static void
 disturb_row (int number, int thread, gpointer data)
@@ -137,16 +148,17 @@ respond_row (int number, int thread, gpointer data)
   const Chain *chain = data;
   const GwPosterior *rows = chain->rows;
   const float q = chain->s * chain->s / (chain->t * chain->t);
-  const float fresh = sqrtf (q * (1 - q)), more = chain->t / chain->s - 1;
+  const float fresh = sqrtf (q * (1 - q)), r = 1 / q - 1;
   const gsize first = number * chain->length, at = (rows->y + number) * chain->length;
 
   for (gsize i = 0; i < chain->length; i++)
     {
-      const float mean = chain->mean[at + i], noise = rows->level[first + i] * chain->normal[first + i];
-      const float response = (rows->mean[first + i] - mean) / DISTURBANCE;
+      const float level = rows->level[first + i], noise = level * chain->normal[first + i];
+      const float share = level > 0 ? gw_posterior_variance (rows, first + i) / (level * level) : 1;
+      const float mean = chain->mean[at + i], response = (rows->mean[first + i] - mean) / DISTURBANCE;
 
       chain->state[at + i] = mean + q * (rows->noisy[first + i] - DISTURBANCE * noise - mean)
-                             + fresh * (noise + more * response);
+                             + fresh * (noise + root_slope (r, share) * response);
     }
 }
 
@@ -368,7 +380,7 @@ gw_sampling (GwSampler sampler, int steps, guint64 seed)
 
   if (sampler == GW_SAMPLER_REVERSE)
     return (GwSampling) { .levels = levels,
-                          .lowest = levels > 2 ? 1 / 8. : 0, /* weights/samples.md */
+                          .lowest = levels > 2 ? 1 / 4. : 0, /* weights/samples.md */
                           .second_order = GW_SECOND_ORDER_NEIGHBOURS,
                           .seed = seed };
 

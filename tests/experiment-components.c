@@ -20,7 +20,6 @@ enum
   CROP = 240,  /* a corner; the region is its middle */
   MARGIN = 24, /* around the region, seen by the network */
   N = 4,       /* components */
-  STEPS = 16,
   PROBES = 8
 };
 
@@ -91,7 +90,7 @@ static float *
 draw (const Corner *corner, int n)
 {
   const GwPhoto photo = { corner->whole, corner->whole, 3, image_read, corner->photo };
-  const GwSampling sampling = gw_sampling (GW_SAMPLER_REVERSE, STEPS, 1);
+  const GwSampling sampling = gw_sampling (GW_SAMPLER_REVERSE, GW_DEFAULT_STEPS, 1);
   g_autoptr (Image) sample = image_new (corner->whole, corner->whole, 3);
   g_autoptr (GError) error = NULL;
   float *samples = g_new (float, (gsize) n * corner->size);

@@ -17,7 +17,6 @@ enum
 {
   SIDE = 48, /* of the photo's middle */
   SAMPLES = 100,
-  STEPS = 16, /* of a sample */
   N = 4,      /* components */
   MOST = 125, /* so many means over blocks of a size are followed */
   LEAST_STEPS = 1000
@@ -143,7 +142,7 @@ static void
 prepare (Crop *crop, double level)
 {
   const GwPhoto photo = { SIDE, SIDE, 3, image_read, crop->photo };
-  const GwSampling sampling = gw_sampling (GW_SAMPLER_REVERSE, STEPS, 1);
+  const GwSampling sampling = gw_sampling (GW_SAMPLER_REVERSE, GW_DEFAULT_STEPS, 1);
   const double t = crop->t, share = 1 - t * t;
   const int n = all_followed ();
   g_autofree float *values = g_new (float, n);

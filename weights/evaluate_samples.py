@@ -42,7 +42,8 @@ SETTINGS = {                    # levels, lowest, second_order, corrections, oza
     'neighbours 2': reverse(2, NEIGHBOURS), 'neighbours 4': reverse(4, NEIGHBOURS),
     'neighbours 6': reverse(6, NEIGHBOURS), 'neighbours 8': reverse(8, NEIGHBOURS),
     'neighbours 16': reverse(16, NEIGHBOURS),
-    **{f'neighbours {levels}, to 1/8': reverse(levels, NEIGHBOURS, 1 / 8) for levels in (2, 3, 4, 5, 6, 16)},
+    **{f'neighbours {levels}, to 1/{part}': reverse(levels, NEIGHBOURS, 1 / part)
+       for levels, part in ((3, 4), (3, 5), (3, 8), (4, 5), (4, 8), (5, 8), (8, 4), (16, 8))},
     'pixels 4': reverse(4, PIXELS), 'pixels 8': reverse(8, PIXELS), 'pixels 16': reverse(16, PIXELS),
     'pixels 32': reverse(32, PIXELS), 'pixels 64': reverse(64, PIXELS),
     'first order 4': reverse(4, NONE), 'first order 8': reverse(8, NONE), 'first order 16': reverse(16, NONE),
