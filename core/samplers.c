@@ -117,12 +117,10 @@ reverse_row (int number, int thread, gpointer data)
 /* k of 1 + k J instead of that root.  For one eigenvalue it is the same; here for the one that counts in a pixel.  @share is the
  * mean of all eigenvalues there, J_ii = C_ii / (t^2 S_ii); their mean weighted by themselves, (J^2)_ii / J_ii, lies between that
  * and 1: in the (geometric) middle. */
-#define LEAST_EIGENVALUE 0.2f
-
 static float
 root_slope (float r, float share)
 {
-  const float eigenvalue = CLAMP (sqrtf (share), LEAST_EIGENVALUE, 1);
+  const float eigenvalue = CLAMP (sqrtf (share), 0.01f, 1);
 
   return (sqrtf (1 + r * eigenvalue) - 1) / eigenvalue;
 }

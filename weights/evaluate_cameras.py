@@ -11,7 +11,7 @@ over; what is estimated there is wrong but for the noise that the photo has itse
 
 * noisy, denoised: PSNR in dB, clipped to 0-1
 * level: estimated noise level over the true one (both root mean squares); give or take: how far off it may be, as the
-  program says
+  program says; as sure as said: the share of photos where it is no farther off, 68 % if what it says is right
 * error / variance: mean squared error over mean predicted variance; 1 is right, above 1 too sure
 * self-check: the same ratio as the program itself expects it, without a clean photo; by it, if it is above 1, the
   program has widened the variance already
@@ -51,6 +51,16 @@ def denoise(program, model, y):
         return tifffile.imread(mean) / np.float32(255), tifffile.imread(sd), json.loads(report)
 
 
+def estimate(program, y):
+    """y: (H,W,3) -> noise level in 8-bit levels, how far off it may be (the standard deviation of its logarithm)"""
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / 'in.tif'
+        tifffile.imwrite(source, y, photometric='rgb')
+        run = subprocess.run([program, 'estimate', '--json', source], check=True, capture_output=True)
+        found = json.loads(run.stdout)
+        return found['noise_level'], found['level_error']
+
+
 class Case:
     """x, y: (H,W,3) uint8, clean and noisy"""
 
@@ -59,7 +69,7 @@ class Case:
         self.x, self.y = np.float32(x) / 255, np.float32(y) / 255
         noise, error = (np.mean((a - self.x) ** 2, dtype=np.float64) for a in (self.y, self.mean))
         self.noisy, self.denoised = -10 * np.log10([noise, error])
-        self.level = report['noise_level'] / 255 / np.sqrt(noise)
+        self.level, self.give_or_take = report['noise_level'] / 255 / np.sqrt(noise), estimate(program, y)[1]
         self.ratio = error / max(np.mean(self.sd ** 2, dtype=np.float64), 1e-12)
         self.check = report['self_check']['error_ratio']
 
@@ -78,9 +88,10 @@ def synthetic_pair(photos, generator, **settings):
 
 
 def summary(cases):
-    figures = np.array([[c.noisy, c.denoised, c.level, c.ratio] for c in cases])
-    ratio = figures[:, 3]
-    return (f'{figures[:, 0].mean():.2f} | {figures[:, 1].mean():.2f} | {np.median(figures[:, 2]):.2f} | '
+    noisy, denoised, level, give_or_take, ratio = np.transpose(
+        [[c.noisy, c.denoised, c.level, c.give_or_take, c.ratio] for c in cases])
+    return (f'{noisy.mean():.2f} | {denoised.mean():.2f} | {np.median(level):.2f} | '
+            f'{(abs(np.log(level)) < give_or_take).mean():.0%} | '
             f'{np.median(ratio):.2f} | {((0.5 < ratio) & (ratio < 2)).mean():.0%}')
 
 
@@ -90,8 +101,9 @@ def evaluate_pairs(program, model, folder, figures):
     for name, x, y in real_pairs(folder):
         case = cases[name] = Case(program, model, x, y)
         print(f'| {name} | {case.noisy:.2f} | {case.denoised:.2f} | {case.level:.2f} | '
-              f'{estimate(program, y)[1]:.2f} | {case.ratio:.2f} | {case.check:.2f} |', flush=True)
-    print('\n| all | noisy | denoised | level, median | error / variance, median | in 0.5-2 |\n|---|---|---|---|---|---|')
+              f'{case.give_or_take:.2f} | {case.ratio:.2f} | {case.check:.2f} |', flush=True)
+    print('\n| all | noisy | denoised | level, median | as sure as said | error / variance, median | in 0.5-2 |\n'
+          '|---|---|---|---|---|---|---|')
     print('| mean |', summary(cases.values()), '|\n')
     if figures:
         worst = sorted(cases, key=lambda name: -abs(np.log(cases[name].ratio)))[:WORST]
@@ -107,23 +119,14 @@ def evaluate_synthetic(program, model, folder):
     settings = {f'ISO {iso}': {'shot': iso * SHOT} for iso in (100, 400, 1600, 6400)} \
         | {f'JPEG {quality}': {'quality': quality} for quality in (98, 90, 80, 65)} \
         | {f'demosaicing {name}': {'method': k} for k, name in enumerate(('bilinear', 'by gradients', 'along edges'))}
-    print('| camera | noisy | denoised | level, median | error / variance, median | in 0.5-2 |\n|---|---|---|---|---|---|')
+    print('| camera | noisy | denoised | level, median | as sure as said | error / variance, median | in 0.5-2 |\n'
+          '|---|---|---|---|---|---|---|')
     for name, fixed in settings.items():
         generator = torch.Generator().manual_seed(0)
         cases = []
         for _ in range(COUNT):
             cases.append(Case(program, model, *synthetic_pair(clean, generator, **fixed)))
         print(f'| {name} |', summary(cases), '|', flush=True)
-
-
-def estimate(program, y):
-    """y: (H,W,3) -> noise level in 8-bit levels, how far off it may be (the standard deviation of its logarithm)"""
-    with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / 'in.tif'
-        tifffile.imwrite(source, y, photometric='rgb')
-        run = subprocess.run([program, 'estimate', '--json', source], check=True, capture_output=True)
-        found = json.loads(run.stdout)
-        return found['noise_level'], found['level_error']
 
 
 def evaluate_white(program, folder):
