@@ -109,7 +109,7 @@ install_here() {
   apt-get update && apt-get install --no-install-recommends $*"
     set_up 'updating the package lists' as_root apt-get -q update
     set_up 'installing packages' as_root env DEBIAN_FRONTEND=noninteractive \
-      apt-get -q -y --no-install-recommends install "$@"
+      apt-get -q -y -o Dpkg::Options::=--force-confold --no-install-recommends install "$@"
   elif have dnf; then
     can_be_root || fail "this needs root, and there is no sudo. As root, run
   dnf install --skip-unavailable $*"
@@ -199,7 +199,7 @@ install_in() {
     DEBIAN_FRONTEND=noninteractive sh -ec '
       apt-get -q update
       dpkg --configure -a # in case an earlier installation was interrupted
-      apt-get -q -y --no-install-recommends install "$@"
+      apt-get -q -y -o Dpkg::Options::=--force-confold --no-install-recommends install "$@"
       apt-get clean
     ' sh "$@"
 }
