@@ -478,13 +478,21 @@ reference (const GwModel *model, const Image *photo, const Image *levels, const 
           g_auto (Result) response = { 0 };
 
           for (int i = 0; i < n; i++)
-            disturbed->values[i] = state->values[i] + 0.3 * map->values[i] * normal[i];
+            disturbed->values[i] = state->values[i] + 0.03 * map->values[i] * normal[i];
           g_assert_true (image_posterior (model, disturbed, &now, NULL, &response, NULL));
           for (int i = 0; i < n; i++)
-            state->values[i] = (1 - q) * result.mean->values[i] + q * state->values[i]
-                               + s * sqrt (1 - q) * levels->values[i] * normal[i]
-                               + s / t * sqrt (1 - q) * (t / s - 1)
-                                     * (response.mean->values[i] - result.mean->values[i]) / 0.3;
+            {
+              const int diagonal[] = { 0, 3, 5 };
+              const double variance
+                  = response.covariance->values[i / channels * covariances + diagonal[i % channels]];
+              const double eigenvalue = CLAMP (sqrt (variance) / map->values[i], 0.01, 1);
+              const double slope = (sqrt (1 + (1 / q - 1) * eigenvalue) - 1) / eigenvalue;
+
+              state->values[i] = (1 - q) * result.mean->values[i] + q * state->values[i]
+                                 + s * sqrt (1 - q) * levels->values[i] * normal[i]
+                                 + s / t * sqrt (1 - q) * slope
+                                       * (response.mean->values[i] - result.mean->values[i]) / 0.03;
+            }
           continue;
         }
       for (int i = 0; i < n; i++)
