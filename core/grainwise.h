@@ -367,7 +367,8 @@ typedef enum
   GW_FIT_AGREES,   /* the photo's noise is as assumed */
   GW_FIT_STRONGER, /* it is stronger */
   GW_FIT_WEAKER,   /* it is weaker */
-  GW_FIT_COARSER   /* it has coarser grain than the model was told of, or knows */
+  GW_FIT_COARSER,  /* it has coarser grain than the model was told of, or knows */
+  GW_FIT_UNSURE    /* nothing speaks against it, but how strong it is was hard to measure */
 } GwFit;
 
 typedef struct
@@ -392,7 +393,7 @@ typedef struct
  * @run: (nullable): threads, cancellation
  *
  * Checks on crops of the photo, without a clean one, whether the noise is as assumed, and how far off the predicted
- * variance is if not.
+ * variance is if not. Where the level assumed is itself unsure (@assumed->level_error), so is the variance.
  */
 gboolean gw_self_check (const GwModel *model, const GwPhoto *photo, const GwNoise *assumed,
                         const GwNoise *measured, const GwRun *run, GwSelfCheck *check, GError **error);

@@ -22,6 +22,8 @@
 #define FASTER 1.5f /* steps are taken this much larger than they come out; up to 2 converges */
 #define MOVED \
   0.4f /* share of the way that may have been wrong, as found on photos with noise of many kinds */
+#define TRACES \
+  (0.3 / 255) /* of JPEG, rounding and the faintest texture, which cannot be told from noise of that level */
 #define UNKNOWN 1.f       /* the error of a level that says no more than that there is noise */
 #define LEAST_GROWTH 0.1f /* of correlated noise, from one octave to the next */
 #define MONOCHROME -0.9f  /* grain of chroma below which there is none */
@@ -183,7 +185,8 @@ gw_noise_refine (const GwModel *model, const GwPhoto *photo, GwNoise *noise, con
   before = mean_level (&measured, photo->channels);
   after = mean_level (noise, photo->channels);
   if (before > 0 && after > 0)
-    noise->level_error = MIN (noise->level_error + MOVED * fabs (log (after / before)), UNKNOWN);
+    noise->level_error
+        = MIN (hypot (noise->level_error + MOVED * fabs (log (after / before)), TRACES / after), UNKNOWN);
 
   return TRUE;
 }

@@ -16,8 +16,9 @@
 #include "model.h"
 #include "noise.h"
 
-#define STEP 0.1f  /* e */
-#define LEAST 0.1f /* error of the logarithm of a level that is never ruled out */
+#define STEP 0.1f   /* e */
+#define ALLOWED 0.3 /* error of the logarithm of a level that the model makes allowance for */
+#define LEAST 0.1f  /* error of the logarithm of a level that is never ruled out */
 
 /* Over all pixels and channels that are not clipped; squares. */
 typedef struct
@@ -149,6 +150,16 @@ judge (const Sums *sums, const GwModel *model, const GwNoise *assumed)
                                                           : GW_FIT_AGREES;
 }
 
+/* How much larger the squared error is in the mean than it would be with the level known, if the level is as unsure as that: less
+ * than the level's own square, whose factor is 2, since models make some allowance; found on synthetic cameras' photos. */
+static double
+unsureness (const GwNoise *assumed)
+{
+  const double unsure = MAX (assumed->level_error, ALLOWED);
+
+  return exp (0.6 * (unsure * unsure - ALLOWED * ALLOWED));
+}
+
 static void
 expect (const GArray *variances, GwSelfCheck *check)
 {
@@ -195,6 +206,12 @@ gw_self_check (const GwModel *model, const GwPhoto *photo, const GwNoise *assume
       check->fit = judge (&sums, model, assumed);
       if (check->fit != GW_FIT_AGREES || !is_explained (&sums))
         check->error_ratio = MAX (sums.removed - sums.there + 2 * sums.response, 0) / sums.left;
+      if (check->error_ratio < unsureness (assumed) && unsureness (assumed) > 1)
+        {
+          check->error_ratio = unsureness (assumed);
+          if (check->fit == GW_FIT_AGREES)
+            check->fit = GW_FIT_UNSURE;
+        }
     }
   expect (variances, check);
 

@@ -114,6 +114,65 @@ test_grain (void)
     }
 }
 
+/* Noise developed without any softening: white in luma, coarse in colour. */
+static void
+test_coarse_colour (void)
+{
+  const SceneNoise kind = { .base = { 8, 8, 8 }, .grey = TRUE }, none = { 0 };
+  g_autoptr (Image) image = scene_new (400, 400, 3, &kind, FALSE, 7);
+  g_autoptr (Image) clean = scene_new (400, 400, 3, &none, FALSE, 7);
+  g_autoptr (Image) white = image_random (400, 400, 3, -1, 1, 8);
+  double square = 0, level = 0;
+  GwNoise noise;
+
+  for (int y = 3; y < 400; y++)
+    for (int x = 3; x < 400; x++)
+      {
+        double means[3] = { 0 };
+
+        for (int i = 0; i < 48; i++)
+          means[i % 3] += white->values[((y - i / 12) * 400 + x - i / 3 % 4) * 3 + i % 3] / 16;
+        for (int c = 0; c < 3; c++)
+          {
+            float *value = &image->values[(y * 400 + x) * 3 + c];
+
+            *value += 80 / 255. * (means[c] - (means[0] + means[1] + means[2]) / 3);
+            square += pow (*value - clean->values[(y * 400 + x) * 3 + c], 2);
+          }
+      }
+  noise = estimate (image);
+  square /= 397 * 397 * 3;
+  for (int c = 0; c < 3; c++)
+    level += noise.level[c][GW_KNOTS / 2] / 3;
+  g_test_message ("true %.2f, estimated %.2f levels; grain of colour %.2f to %.2f", 255 * sqrt (square),
+                  255 * level, noise.grain[GW_OCTAVES], noise.grain[2 * GW_OCTAVES - 1]);
+  g_assert_cmpfloat (fabs (level / sqrt (square) - 1), <, 0.1);
+  g_assert_cmpfloat (noise.grain[2 * GW_OCTAVES - 1], >, noise.grain[GW_OCTAVES] + 0.5);
+}
+
+/* A sky with next to no noise, and a wall that is rough all over: what differs so much with brightness is no noise. */
+static void
+test_sky_and_wall (void)
+{
+  g_autoptr (Image) image = image_random (400, 400, 3, -1, 1, 9);
+  GwNoise noise;
+
+  for (int y = 0; y < 400; y++)
+    for (int i = 0; i < 400 * 3; i++)
+      {
+        float *value = &image->values[y * 400 * 3 + i];
+
+        *value = y < 80 ? 0.85f + 1.73f / 255 * *value
+                        : 0.4f + 0.1f * sinf (i / 130.f)
+                              + (15 + i / 30) / 255.f * sinf (2 * *value + i / 3 * 0.9f + y * 0.4f);
+      }
+  noise = estimate (image);
+  g_test_message ("sky: true 1.00, estimated %.2f levels; wall: true 0, estimated %.2f",
+                  255 * noise.level[1][7], 255 * noise.level[1][3]);
+  g_assert_cmpfloat (fabs (255 * noise.level[1][7] - 1), <, 0.3);
+  g_assert_cmpfloat (255 * noise.level[1][3], <, 8);
+}
+
 /* Half of the photo is burnt out and has no noise left; the other half tells. */
 static void
 test_clipped (void)
@@ -291,6 +350,8 @@ main (int argc, char **argv)
   g_test_add_func ("/estimate/grey-eight-bits", test_grey_eight_bits);
   g_test_add_func ("/estimate/follows-brightness", test_follows_brightness);
   g_test_add_func ("/estimate/grain", test_grain);
+  g_test_add_func ("/estimate/coarse-colour", test_coarse_colour);
+  g_test_add_func ("/estimate/sky-and-wall", test_sky_and_wall);
   g_test_add_func ("/estimate/clipped", test_clipped);
   g_test_add_func ("/estimate/clipped-channels", test_clipped_channels);
   g_test_add_func ("/estimate/nothing", test_nothing);

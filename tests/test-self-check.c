@@ -167,6 +167,33 @@ test_grain (void)
   g_assert_cmpfloat (fabs (log (found.error_ratio / actual)), <, 0.3);
 }
 
+/* Nothing contradicts a level that could hardly be measured, but the variance cannot be sure either. */
+static void
+test_unsure (void)
+{
+  const SceneNoise kind = { .base = { 12, 12, 12 } };
+  g_autoptr (Image) noisy = scene_new (SIDE, SIDE, 3, &kind, FALSE, 1);
+  g_autoptr (GwModel) model = load_model (weights_path ("fast.safetensors"));
+  double before = 1;
+
+  for (double unsure = 0.2; unsure < 1.1; unsure += 0.4)
+    {
+      GwNoise noise = gw_noise_white (12 / 255.);
+      GwSelfCheck found;
+
+      noise.level_error = unsure;
+      found = check (model, noisy, &noise, &noise);
+      g_test_message ("give or take %.1f: error %.2f times the predicted", unsure, found.error_ratio);
+      g_assert_cmpint (found.fit, ==, unsure < 0.3 ? GW_FIT_AGREES : GW_FIT_UNSURE);
+      if (unsure < 0.3)
+        g_assert_cmpfloat (found.error_ratio, ==, 1);
+      else
+        g_assert_cmpfloat (found.error_ratio, >, before + 0.1);
+      g_assert_cmpfloat (found.error_ratio, <, 2);
+      before = found.error_ratio;
+    }
+}
+
 /* Holes and burnt out areas are left out; without noise there is no verdict. */
 static void
 test_nothing (void)
@@ -234,6 +261,7 @@ main (int argc, char **argv)
   g_test_add_func ("/self-check/grain-size", test_grain_size);
   g_test_add_func ("/self-check/level", test_level);
   g_test_add_func ("/self-check/grain", test_grain);
+  g_test_add_func ("/self-check/unsure", test_unsure);
   g_test_add_func ("/self-check/nothing", test_nothing);
   g_test_add_func ("/self-check/misfit-widens", test_misfit_widens);
   g_test_add_func ("/self-check/mean-level", test_mean_level);

@@ -40,6 +40,8 @@ gw_photo_noise_assume (GwPhotoNoise *noise, const GwNoiseTold *told)
   noise->estimated = told->levels < 0;
   noise->levels = noise->estimated ? noise->measured_levels : told->levels;
   noise->assumed = noise->measured;
+  if (!noise->estimated)
+    noise->assumed.level_error = 0;
   if (told->uniform || noise->measured_levels <= 0)
     memcpy (noise->assumed.level, gw_noise_white (noise->levels / 255).level, sizeof (noise->assumed.level));
   else
@@ -97,8 +99,13 @@ gw_photo_noise_verdict (const GwPhotoNoise *noise)
     case GW_FIT_COARSER:
       g_string_append (text, _ ("The photo's noise is coarser than assumed."));
       break;
+    case GW_FIT_UNSURE:
+      g_string_append_printf (
+          text, _ ("How strong the photo's noise is could not be measured well: give or take %.0f %%."),
+          100 * noise->assumed.level_error);
+      break;
     }
-  if (widened > 1)
+  if (widened >= 1.05) /* or it would be 1.0 times */
     {
       g_string_append_c (text, ' ');
       g_string_append_printf (text, _ ("The uncertainty was made %.1f times as large."), widened);
@@ -109,7 +116,7 @@ gw_photo_noise_verdict (const GwPhotoNoise *noise)
 void
 gw_photo_noise_add_json (const GwPhotoNoise *noise, JsonBuilder *builder)
 {
-  static const char *fits[] = { "unknown", "agrees", "stronger", "weaker", "coarser" };
+  static const char *fits[] = { "unknown", "agrees", "stronger", "weaker", "coarser", "unsure" };
 
   json_builder_set_member_name (builder, "noise_level");
   json_builder_add_double_value (builder, noise->levels);
