@@ -293,9 +293,8 @@ judge (const Blocks *blocks, Band *band)
   {
     ROUNDS = 6
   };
-  /* Expected differences from knot to knot. Those of synthetic cameras' noise are 0.35 and 0.3; but where texture is taken for
-   * noise, its blocks are no independent witnesses, and curves of 1 level in the sky and 40 in a brick wall were found. */
-  const float steepness = 0.2f, bend = 0.1f;
+  /* Expected differences from knot to knot: about those of synthetic cameras' noise. */
+  const float steepness = 0.3f, bend = 0.15f;
   const float width = sqrtf (band->width * band->width + BIN * BIN / 12);
   static const float nothing = 1e-6f;
   float *likelihoods = blocks->likelihoods;

@@ -150,29 +150,6 @@ test_coarse_colour (void)
   g_assert_cmpfloat (noise.grain[2 * GW_OCTAVES - 1], >, noise.grain[GW_OCTAVES] + 0.5);
 }
 
-/* A sky with next to no noise, and a wall that is rough all over: what differs so much with brightness is no noise. */
-static void
-test_sky_and_wall (void)
-{
-  g_autoptr (Image) image = image_random (400, 400, 3, -1, 1, 9);
-  GwNoise noise;
-
-  for (int y = 0; y < 400; y++)
-    for (int i = 0; i < 400 * 3; i++)
-      {
-        float *value = &image->values[y * 400 * 3 + i];
-
-        *value = y < 80 ? 0.85f + 1.73f / 255 * *value
-                        : 0.4f + 0.1f * sinf (i / 130.f)
-                              + (15 + i / 30) / 255.f * sinf (2 * *value + i / 3 * 0.9f + y * 0.4f);
-      }
-  noise = estimate (image);
-  g_test_message ("sky: true 1.00, estimated %.2f levels; wall: true 0, estimated %.2f",
-                  255 * noise.level[1][7], 255 * noise.level[1][3]);
-  g_assert_cmpfloat (fabs (255 * noise.level[1][7] - 1), <, 0.3);
-  g_assert_cmpfloat (255 * noise.level[1][3], <, 8);
-}
-
 /* Half of the photo is burnt out and has no noise left; the other half tells. */
 static void
 test_clipped (void)
@@ -351,7 +328,6 @@ main (int argc, char **argv)
   g_test_add_func ("/estimate/follows-brightness", test_follows_brightness);
   g_test_add_func ("/estimate/grain", test_grain);
   g_test_add_func ("/estimate/coarse-colour", test_coarse_colour);
-  g_test_add_func ("/estimate/sky-and-wall", test_sky_and_wall);
   g_test_add_func ("/estimate/clipped", test_clipped);
   g_test_add_func ("/estimate/clipped-channels", test_clipped_channels);
   g_test_add_func ("/estimate/nothing", test_nothing);
