@@ -205,6 +205,22 @@ build_score_net (Builder *builder, const int *widths, int n_widths, int blocks)
   return features;
 }
 
+/* Some models have another covariance for white noise. */
+static void
+build_white (Builder *builder, const int *widths, int features)
+{
+  GwModel *model = builder->model;
+  const int hidden = hidden_width (widths);
+  int inner;
+
+  model->white = model->cholesky;
+  if (builder->failed || !g_hash_table_contains (builder->unused, "w1.weight"))
+    return;
+  inner = add_conv3 (builder, features, widths[0], hidden, 0, TRUE, TRUE, "w1");
+  model->white = add_conv3 (builder, inner, hidden, GW_CHOLESKY * model->shuffle * model->shuffle, 0, FALSE,
+                            TRUE, "w2");
+}
+
 /* Some models judge the noise level that they are told, too. */
 static void
 build_judgement (Builder *builder, const int *widths, int features)
@@ -304,12 +320,13 @@ build (Builder *builder)
   model->grain = noise_planes - GW_PLANES;
 
   features = build_score_net (builder, widths, n_widths, blocks);
-  /* of the posterior; the judgement is computed where it is asked for only */
+  /* of the posterior; heads that follow are computed where they are asked for only */
   card->multiply_adds_per_pixel
       = gw_network_multiply_adds (&model->network) / (model->shuffle * model->shuffle);
   card->radius = (gw_network_radius (&model->network) + 1) * model->shuffle;
   model->multiple = model->shuffle << (n_widths - 1);
   card->alignment = model->multiple * GW_TILE;
+  build_white (builder, widths, features);
   build_judgement (builder, widths, features);
   if (builder->failed)
     return FALSE;

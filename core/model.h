@@ -30,6 +30,7 @@ struct _GwModel
   int multiple;  /* sides are mirrored up to a multiple of this */
   int mean;      /* the layer with GW_MEAN_PLANES * shuffle^2 channels */
   int cholesky;  /* the layer with GW_CHOLESKY * shuffle^2 channels */
+  int white;     /* the same for white noise; in some models the same layer */
   int judgement; /* the layer with GW_JUDGEMENT channels, 0 if there is none */
 };
 

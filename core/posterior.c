@@ -252,7 +252,7 @@ finish_stretch (const Job *job, int x, int y, int n, const float *noisy, const f
   float residual[GW_MEAN_PLANES][STRETCH], g[GW_CHOLESKY][STRETCH] = { 0 };
 
   gather (job, model->mean, GW_MEAN_PLANES, x, y, n, residual);
-  gather (job, model->cholesky, GW_CHOLESKY, x, y, n, g);
+  gather (job, job->outputs[1], GW_CHOLESKY, x, y, n, g);
   for (int k = 0; k < GW_PLANES; k++)
     {
       for (int i = 0; i < STRETCH; i++)
@@ -436,6 +436,16 @@ run_job (Job *job, GError **error)
   return TRUE;
 }
 
+static gboolean
+has_no_grain (const GwNoise *noise)
+{
+  for (guint k = 0; k < G_N_ELEMENTS (noise->grain); k++)
+    if (noise->grain[k] != 0)
+      return FALSE;
+
+  return TRUE;
+}
+
 /* ---- Public ---------------------------------------------------------------------------------------------- */
 
 gboolean
@@ -447,7 +457,7 @@ gw_posterior_run (const GwModel *model, const GwPhoto *photo, const GwNoise *noi
                        .noise = noise,
                        .run = run,
                        .use = write_posterior,
-                       .outputs = { model->mean, model->cholesky },
+                       .outputs = { model->mean, has_no_grain (noise) ? model->white : model->cholesky },
                        .n_outputs = 2,
                        .write = write,
                        .data = data };

@@ -252,10 +252,12 @@ test_metadata (void)
   expect_header_refusal ("\"licence\"", "\"license\"", "licence");
 }
 
-/* The head that judges levels may be missing, but not a part of it. */
+/* Heads may be missing, but not a part of one. */
 static void
-test_judgement (void)
+test_heads (void)
 {
+  expect_header_refusal ("\"w1.weight\"", "\"w3.weight\"", "“w");
+  expect_header_refusal ("\"w2.bias\"", "\"w3.bias\"", "w2.bias");
   expect_header_refusal ("\"l1.weight\"", "\"l3.weight\"", "“l");
   expect_header_refusal ("\"l2.bias\"", "\"l3.bias\"", "l2.bias");
 }
@@ -314,7 +316,7 @@ main (int argc, char **argv)
   g_test_add_func ("/model/overlap", test_overlap);
   g_test_add_func ("/model/values", test_values);
   g_test_add_func ("/model/metadata", test_metadata);
-  g_test_add_func ("/model/judgement", test_judgement);
+  g_test_add_func ("/model/heads", test_heads);
   g_test_add_func ("/model/places", test_places);
   g_test_add_func ("/model/random-damage", test_random_damage);
 

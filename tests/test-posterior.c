@@ -54,7 +54,7 @@ fixture_image (const GwSafetensors *file, const char *name, const char *part)
 static void
 test_fixture (void)
 {
-  static const char *names[] = { "1x1", "7x5", "33x51", "grey", "curve" };
+  static const char *names[] = { "1x1", "7x5", "33x51", "grey", "curve", "white" };
   g_autoptr (GError) error = NULL;
   g_autoptr (GwModel) model = tiny ();
   g_autofree char *path = test_data_path ("tiny-cases.safetensors");

@@ -184,6 +184,7 @@ def main():
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     net = model.load(arguments.weights).to(memory_format=torch.channels_last).requires_grad_(False)
+    net.white_head = False                              # the head that was trained with the mean
     if arguments.cost:
         return cost(net, arguments.cost)
 

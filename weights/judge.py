@@ -137,7 +137,7 @@ def main():
     torch.manual_seed(0)
     torch.set_flush_denormal(True)
     trained = model.load(arguments.weights)
-    net = model.ScoreNet(trained.widths, trained.blocks, trained.shuffle, trained.noise_planes, judges_level=True)
+    net = model.ScoreNet(trained.widths, trained.blocks, trained.shuffle, trained.noise_planes, True, trained.white_head)
     net.load_state_dict(trained.state_dict(), strict=False)
     net.requires_grad_(False)
     head = {name: p.requires_grad_(True) for name, p in net.named_parameters() if name.split('.')[0] in HEAD}

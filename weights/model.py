@@ -1,5 +1,6 @@
 """The score network: a bias-free U-Net for the posterior mean, positively homogeneous in (y, noise level), and a
-degree-0 head for the posterior covariance; a network that estimates noise has another one that judges the level it is told.
+degree-0 head for the posterior covariance. It may have more heads: another one for the covariance where noise is white, and
+one that judges the noise level it is told.
 
 First-order score s1 = (D - y) / sigma^2, second-order score s2 = (C - sigma^2 I) / sigma^4 (Robbins 1956; Efron 2011;
 Meng, Song, Li, Ermon 2021). The network emits D and the Cholesky factor of C / sigma^2.
@@ -37,13 +38,13 @@ class ScoreNet(nn.Module):
     g: (B,6,H,W): g[0:3] the log-variance ratios of the Cholesky diagonal, g[3:6] = l10, l20, l21; see `cholesky`.
     """
 
-    def __init__(self, widths=(32, 64, 128, 256), blocks=2, shuffle=2, noise_planes=3, judges_level=False):
+    def __init__(self, widths=(32, 64, 128, 256), blocks=2, shuffle=2, noise_planes=3, judges_level=False, white_head=False):
         super().__init__()
         w0, s2 = widths[0], shuffle * shuffle
         hidden = min(w0, 32)                      # the variance is smoother than the mean
         stage = lambda w: nn.Sequential(*[ResidualBlock(w) for _ in range(blocks)])
         self.widths, self.blocks, self.shuffle, self.noise_planes = tuple(widths), blocks, shuffle, noise_planes
-        self.judges_level = judges_level
+        self.judges_level, self.white_head = judges_level, white_head
         self.multiple = shuffle * 2 ** (len(widths) - 1)
         self.un = nn.PixelUnshuffle(shuffle)
         self.ps = nn.PixelShuffle(shuffle)
@@ -60,6 +61,9 @@ class ScoreNet(nn.Module):
         self.h2 = nn.Conv2d(hidden, 6 * s2, 3, padding=1)
         self.h2.weight.data *= 0.1
         self.h2.bias.data[:3 * s2] = -2.0
+        if white_head:
+            self.w1 = nn.Conv2d(w0, hidden, 3, padding=1)
+            self.w2 = nn.Conv2d(hidden, 6 * s2, 3, padding=1)
         if judges_level:
             self.l1 = nn.Conv2d(w0, hidden, 3, padding=1)
             self.l2 = nn.Conv2d(hidden, 2, 3, padding=1)
@@ -91,7 +95,9 @@ class ScoreNet(nn.Module):
         x, local = self.features(y, noise)
         mean = y - self.ps(self.tail(x))
         f = 0.1 * x + 0.9 * x.detach()            # the covariance head barely steers the trunk
-        g = self.ps(self.h2(torch.relu(self.h1(torch.asinh(f / local)))))
+        white = self.white_head and not noise[:, 3:].any()
+        first, second = (self.w1, self.w2) if white else (self.h1, self.h2)
+        g = self.ps(second(torch.relu(first(torch.asinh(f / local)))))
         return mean, g
 
     def votes(self, y, noise):
@@ -111,7 +117,7 @@ def load(path):
     tensors, metadata = tensorfile.read(path)
     widths = [int(w) for w in metadata['widths'].split(',')]
     net = ScoreNet(widths, int(metadata['blocks']), int(metadata['shuffle']), int(metadata['noise_planes']),
-                   'l1.weight' in tensors)
+                   'l1.weight' in tensors, 'w1.weight' in tensors)
     net.load_state_dict({name: torch.from_numpy(array.astype('float32')) for name, array in tensors.items()})
     return net
 
