@@ -451,7 +451,7 @@ class Results(Case):
         photo = load(DATA / 'texture.png') / 255
         white = np.random.default_rng(0).standard_normal((257, 257, 3))
         coarse = (white[1:, 1:] + white[:-1, 1:] + white[1:, :-1] + white[:-1, :-1]) / 2
-        for name, added, least, most in (('none', 0, 0, 4), ('white', white[1:, 1:], 4, 7), ('coarse', coarse, 4, 7)):
+        for name, added, least, most in (('none', 0, 0, 4), ('white', white[1:, 1:], 4, 7), ('coarse', coarse, 3.5, 7)):
             with self.subTest(noise=name):
                 save('in.tif', (photo + 5 / 255 * added).astype('f4'))
                 figures = json.loads(self.succeed('estimate', 'in.tif', '--json'))
