@@ -308,7 +308,7 @@ test_window (void)
           g_assert_no_error (error);
           g_assert_cmpint (part.next, ==, w->y + w->height);
           g_assert_cmpfloat (image_difference (part_mean, mean), <, 3e-6);
-          g_assert_cmpfloat (image_difference (part_covariance, covariance), <, 3e-7);
+          g_assert_cmpfloat (image_difference (part_covariance, covariance), <, 3e-6);
           if (!first)
             first = image_crop (part_mean, 0, 0, w->width, w->height);
           g_assert_cmpfloat (image_difference (part_mean, first), ==, 0);
