@@ -180,6 +180,7 @@ gw_self_check (const GwModel *model, const GwPhoto *photo, const GwNoise *assume
 {
   g_autoptr (GwCrops) crops = gw_crops_new (photo, error);
   g_autoptr (GArray) variances = g_array_new (FALSE, FALSE, sizeof (float));
+  const double unsure = unsureness (assumed);
   Sums sums = { .crops = crops, .measured = measured, .variances = variances };
   gboolean success;
 
@@ -206,9 +207,9 @@ gw_self_check (const GwModel *model, const GwPhoto *photo, const GwNoise *assume
       check->fit = judge (&sums, model, assumed);
       if (check->fit != GW_FIT_AGREES || !is_explained (&sums))
         check->error_ratio = MAX (sums.removed - sums.there + 2 * sums.response, 0) / sums.left;
-      if (check->error_ratio < unsureness (assumed) && unsureness (assumed) > 1)
+      if (unsure > 1 && check->error_ratio < unsure)
         {
-          check->error_ratio = unsureness (assumed);
+          check->error_ratio = unsure;
           if (check->fit == GW_FIT_AGREES)
             check->fit = GW_FIT_UNSURE;
         }
