@@ -131,11 +131,15 @@ add_stage (Builder *builder, int x, int width, int scale, int blocks, const char
   return x;
 }
 
-/* Channels inside of the heads: what they find is smoother than the mean. */
+/* Two layers that read the features, with few channels between: what heads find is smoother than the mean. */
 static int
-hidden_width (const int *widths)
+add_head (Builder *builder, int features, const int *widths, int out, char name)
 {
-  return MIN (widths[0], 32);
+  const int hidden = MIN (widths[0], 32);
+  const char first[] = { name, '1', '\0' }, second[] = { name, '2', '\0' };
+  const int inner = add_conv3 (builder, features, widths[0], hidden, 0, TRUE, TRUE, first);
+
+  return add_conv3 (builder, inner, hidden, out, 0, FALSE, TRUE, second);
 }
 
 /* Returns the layer with the features that the heads read. */
@@ -145,10 +149,9 @@ build_score_net (Builder *builder, const int *widths, int n_widths, int blocks)
   GwModel *model = builder->model;
   const int cells = model->shuffle * model->shuffle;
   const int deepest = n_widths - 1;
-  const int hidden = hidden_width (widths);
   int skips[MAX_STAGES];
   const int inputs = 2 * GW_PLANES * cells + model->grain;
-  int x, input, scale, features, inner;
+  int x, input, scale, features;
 
   input = gw_network_add (&model->network,
                           (GwLayer) { .kind = GW_LAYER_INPUT, .source = 0, .addend = -1, .out = inputs },
@@ -199,39 +202,22 @@ build_score_net (Builder *builder, const int *widths, int n_widths, int blocks)
       &model->network,
       (GwLayer) { .kind = GW_LAYER_ASINH, .source = x, .addend = scale, .in = widths[0], .out = widths[0] },
       NULL, NULL);
-  inner = add_conv3 (builder, features, widths[0], hidden, 0, TRUE, TRUE, "h1");
-  model->cholesky = add_conv3 (builder, inner, hidden, GW_CHOLESKY * cells, 0, FALSE, TRUE, "h2");
+  model->cholesky = add_head (builder, features, widths, GW_CHOLESKY * cells, 'h');
 
   return features;
 }
 
-/* Some models have another covariance for white noise. */
+/* What some models have besides: another covariance for white noise, and a judgement of the noise level that they are told. */
 static void
-build_white (Builder *builder, const int *widths, int features)
+build_other_heads (Builder *builder, const int *widths, int features)
 {
   GwModel *model = builder->model;
-  const int hidden = hidden_width (widths);
-  int inner;
 
   model->white = model->cholesky;
-  if (builder->failed || !g_hash_table_contains (builder->unused, "w1.weight"))
-    return;
-  inner = add_conv3 (builder, features, widths[0], hidden, 0, TRUE, TRUE, "w1");
-  model->white = add_conv3 (builder, inner, hidden, GW_CHOLESKY * model->shuffle * model->shuffle, 0, FALSE,
-                            TRUE, "w2");
-}
-
-/* Some models judge the noise level that they are told, too. */
-static void
-build_judgement (Builder *builder, const int *widths, int features)
-{
-  const int hidden = hidden_width (widths);
-  int inner;
-
-  if (builder->failed || !g_hash_table_contains (builder->unused, "l1.weight"))
-    return;
-  inner = add_conv3 (builder, features, widths[0], hidden, 0, TRUE, TRUE, "l1");
-  builder->model->judgement = add_conv3 (builder, inner, hidden, GW_JUDGEMENT, 0, FALSE, TRUE, "l2");
+  if (!builder->failed && g_hash_table_contains (builder->unused, "w1.weight"))
+    model->white = add_head (builder, features, widths, GW_CHOLESKY * model->shuffle * model->shuffle, 'w');
+  if (!builder->failed && g_hash_table_contains (builder->unused, "l1.weight"))
+    model->judgement = add_head (builder, features, widths, GW_JUDGEMENT, 'l');
 }
 
 /* ---- Metadata -------------------------------------------------------------------------------------------- */
@@ -326,8 +312,7 @@ build (Builder *builder)
   card->radius = (gw_network_radius (&model->network) + 1) * model->shuffle;
   model->multiple = model->shuffle << (n_widths - 1);
   card->alignment = model->multiple * GW_TILE;
-  build_white (builder, widths, features);
-  build_judgement (builder, widths, features);
+  build_other_heads (builder, widths, features);
   if (builder->failed)
     return FALSE;
 

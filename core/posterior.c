@@ -242,6 +242,17 @@ grey_variance (Cholesky l)
   return (a * a + b * b + c * c) / 9;
 }
 
+/* The layer with the covariance for such noise. */
+static int
+covariance_layer (const GwModel *model, const GwNoise *noise)
+{
+  for (guint k = 0; k < G_N_ELEMENTS (noise->grain); k++)
+    if (noise->grain[k] != 0)
+      return model->cholesky;
+
+  return model->white;
+}
+
 /* @n pixels of the photo's row @y from @x on, to the mean and covariance of the same. */
 static void
 finish_stretch (const Job *job, int x, int y, int n, const float *noisy, const float *level, float *mean,
@@ -436,16 +447,6 @@ run_job (Job *job, GError **error)
   return TRUE;
 }
 
-static gboolean
-has_no_grain (const GwNoise *noise)
-{
-  for (guint k = 0; k < G_N_ELEMENTS (noise->grain); k++)
-    if (noise->grain[k] != 0)
-      return FALSE;
-
-  return TRUE;
-}
-
 /* ---- Public ---------------------------------------------------------------------------------------------- */
 
 gboolean
@@ -457,7 +458,7 @@ gw_posterior_run (const GwModel *model, const GwPhoto *photo, const GwNoise *noi
                        .noise = noise,
                        .run = run,
                        .use = write_posterior,
-                       .outputs = { model->mean, has_no_grain (noise) ? model->white : model->cholesky },
+                       .outputs = { model->mean, covariance_layer (model, noise) },
                        .n_outputs = 2,
                        .write = write,
                        .data = data };
