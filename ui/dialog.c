@@ -245,6 +245,8 @@ check (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
             &error);
 }
 
+static void renew (Dialog *dialog, const char *model, gboolean first_look);
+
 static void
 checked (GObject *source, GAsyncResult *async, gpointer data)
 {
@@ -258,10 +260,12 @@ checked (GObject *source, GAsyncResult *async, gpointer data)
   dialog->noise = request->noise;
   dialog->checked_model = request->model;
   dialog->checked = request->told;
-  if (dialog->noise.assumed.misfit > 0)
-    update (dialog); /* the uncertainty is wider than what is seen */
-  else
+  if (dialog->noise.assumed.misfit <= 0)
     say_result (dialog);
+  else if (dialog->fresh) /* the uncertainty is wider than what is seen; the photo stays */
+    renew (dialog, request->model, FALSE);
+  else
+    update (dialog);
 }
 
 /* ---- The preview ----------------------------------------------------------------------------------------- */
@@ -403,6 +407,17 @@ cancel (GCancellable **cancellable)
   g_clear_object (cancellable);
 }
 
+/* What was shown is not of here any more. */
+static void
+renew (Dialog *dialog, const char *model, gboolean first_look)
+{
+  cancel (&dialog->computing);
+  dialog->fresh = FALSE;
+  say_result (dialog);
+  dialog->computing = g_cancellable_new ();
+  start_computing (dialog, model, first_look);
+}
+
 /* Has what is seen computed.  The better model takes a second, so the faster one gives a first look, even before the noise
  * has been measured: that begins after the first of them all, which would else have to share the processor with it. */
 static void
@@ -414,18 +429,13 @@ update (gpointer data)
   const GwNoiseTold told = gw_settings_noise (dialog->config);
 
   g_debug ("change");
-  cancel (&dialog->computing);
-  dialog->fresh = FALSE; /* what was shown is not of here any more */
   if (dialog->measured && !is_checked (dialog, model))
     {
       cancel (&dialog->checking);
       dialog->checked_model = NULL;
       gw_photo_noise_assume (&dialog->noise, &told);
     }
-  say_result (dialog);
-
-  dialog->computing = g_cancellable_new ();
-  start_computing (dialog, quick, !dialog->measured || quick != model);
+  renew (dialog, quick, !dialog->measured || quick != model);
 }
 
 static void
