@@ -29,6 +29,12 @@
   0.3f /* share of the finest detail above which noise is taken for white; cameras leave 0.2 at most */
 #define COARSE \
   1.5f /* level of means of 4x4 pixels over that of pixels, in chroma, above which noise is not white; texture is mostly luma */
+#define FAINT \
+  0.5f /* finest detail of chroma over all of it, as levels, below which noise is not white, either, ... */
+#define COLOURLESS \
+  0.3f /* ... unless chroma has less than this of white noise's level: monochrome noise has none */
+#define MOST_CLIPPED \
+  0.7f /* share of a block's pixels above which nothing is known of its channel, though others be measured */
 #define COMMON 0.1f /* share of the blocks that makes a band sure */
 #define ALIKE 0.2f  /* difference between luma and chroma that is taken for none in white noise */
 
@@ -37,7 +43,7 @@ typedef struct
 {
   float brightness;
   float variance;   /* mean of the channels' */
-  float channel[3]; /* the channels' variances */
+  float channel[3]; /* the channels' variances; 0 where not known */
   /* Mean squares of luma and chroma, scaled so that white noise has the variance in each: by octave, and of the
    * finest diagonal detail, where texture is weakest. */
   float octave[GRAIN], finest[2];
@@ -46,7 +52,7 @@ typedef struct
 /* All blocks of about the same brightness and variance. */
 typedef struct
 {
-  float count;
+  float count, known[3]; /* blocks, and those in which the channel's variance is known */
   /* Sums of logarithms, relative to the block's variance: a few blocks with an edge in them weigh little. */
   float channel[3], octave[GRAIN], finest[2];
 } Cell;
@@ -123,32 +129,40 @@ diagonal_energy (float values[BLOCK][BLOCK])
   return sum / (BLOCK * BLOCK / 4);
 }
 
-/* Which channels of the block at @pixels are not clipped. */
+/* Shares of the pixels of the block at @pixels that are clipped.  Returns how many channels are not. */
 static int
-find_valid (const float *pixels, gsize stride, int channels, gboolean valid[3])
+find_clipped (const float *pixels, gsize stride, int channels, float clipped[3])
 {
   int n = 0;
 
   for (int c = 0; c < channels; c++)
     {
-      int clipped = 0;
-
+      clipped[c] = 0;
       for (int i = 0; i < BLOCK * BLOCK; i++)
-        clipped += gw_is_clipped (pixels[i / BLOCK * stride + i % BLOCK * channels + c]);
-      valid[c] = clipped <= CLIPPED * BLOCK * BLOCK;
-      n += valid[c];
+        clipped[c] += gw_is_clipped (pixels[i / BLOCK * stride + i % BLOCK * channels + c]);
+      clipped[c] /= BLOCK * BLOCK;
+      n += clipped[c] <= CLIPPED;
     }
   return n;
 }
 
-/* Measures the block at @pixels.  Returns %FALSE if fewer than @fewest channels of it are left by clipping. What is not known
- * of the others, or of colour where there is none, is taken to be as what is known. */
+/* The variance of normally distributed values of which that share is clipped, over that of all of them: it is
+ * (z^2 + 1) P + z p - (z P + p)^2 with P = 1 - @clipped, z the point below which that share of a normal distribution lies, p the
+ * density there (Tobin 1958).  This is within an eighth of that. */
+static float
+variance_left (float clipped)
+{
+  return powf (1 - clipped, 1.6f);
+}
+
+/* Measures the block at @pixels.  Returns %FALSE if fewer than @fewest channels of it are left by clipping; of the others only
+ * the variance is measured.  Colour, where there is none, is taken to be as luma. */
 static gboolean
 measure_block (const float *pixels, gsize stride, int channels, int fewest, Block *block)
 {
   float values[4][BLOCK][BLOCK]; /* the channels, then luma */
-  gboolean valid[3];
-  const int n = find_valid (pixels, stride, channels, valid);
+  float clipped[3];
+  const int n = find_clipped (pixels, stride, channels, clipped);
 
   if (n < fewest)
     return FALSE;
@@ -160,8 +174,10 @@ measure_block (const float *pixels, gsize stride, int channels, int fewest, Bloc
         values[c][i / BLOCK][i % BLOCK] = pixels[i / BLOCK * stride + i % BLOCK * channels + c];
       block->brightness += remove_plane (values[c]) / channels;
       block->channel[c] = octave_energy (values[c], 1) * values_in[0] / freedom[0];
-      if (valid[c])
+      if (clipped[c] <= CLIPPED)
         block->variance += block->channel[c] / n;
+      else
+        block->channel[c] *= clipped[c] <= MOST_CLIPPED ? 1 / variance_left (clipped[c]) : 0;
     }
   if (!isfinite (block->variance) || !isfinite (block->brightness))
     return FALSE;
@@ -172,7 +188,7 @@ measure_block (const float *pixels, gsize stride, int channels, int fewest, Bloc
       float *luma = &values[3][i / BLOCK][i % BLOCK];
 
       for (int c = 0; c < channels; c++)
-        if (valid[c])
+        if (clipped[c] <= CLIPPED)
           *luma += values[c][i / BLOCK][i % BLOCK] / n;
       for (int c = 0; c < channels; c++)
         values[c][i / BLOCK][i % BLOCK] -= *luma;
@@ -183,7 +199,7 @@ measure_block (const float *pixels, gsize stride, int channels, int fewest, Bloc
       float chroma = n == 1 ? luma : 0;
 
       for (int c = 0; c < channels && n > 1; c++)
-        if (valid[c])
+        if (clipped[c] <= CLIPPED)
           chroma
               += (k < GW_OCTAVES ? octave_energy (values[c], 1 << k) : diagonal_energy (values[c])) / (n - 1);
       if (k < GW_OCTAVES)
@@ -197,10 +213,6 @@ measure_block (const float *pixels, gsize stride, int channels, int fewest, Bloc
           block->finest[1] = chroma;
         }
     }
-  for (int c = 0; c < channels; c++)
-    if (!valid[c])
-      block->channel[c] = block->variance;
-
   return TRUE;
 }
 
@@ -221,7 +233,11 @@ add_block (Blocks *blocks, const Block *block)
   blocks->blocks++;
   cell->count++;
   for (int c = 0; c < blocks->channels; c++)
-    cell->channel[c] += safe_log (block->channel[c]) - logarithm;
+    if (block->channel[c] > 0)
+      {
+        cell->known[c]++;
+        cell->channel[c] += safe_log (block->channel[c]) - logarithm;
+      }
   for (int k = 0; k < GRAIN; k++)
     cell->octave[k] += safe_log (block->octave[k]) - logarithm;
   for (int k = 0; k < 2; k++)
@@ -416,7 +432,7 @@ find_band (const Blocks *blocks, float width)
 /* What the blocks of a band have in common, relative to their variance. */
 typedef struct
 {
-  float blocks;
+  float blocks, known[3];
   float channel[3], octave[GRAIN], finest[2];
 } Typical;
 
@@ -437,7 +453,10 @@ typical_of_band (const Blocks *blocks, const Band *band)
           {
             typical.blocks += cell->count;
             for (int c = 0; c < blocks->channels; c++)
-              typical.channel[c] += cell->channel[c];
+              {
+                typical.known[c] += cell->known[c];
+                typical.channel[c] += cell->channel[c];
+              }
             for (int k = 0; k < GRAIN; k++)
               typical.octave[k] += cell->octave[k];
             for (int k = 0; k < 2; k++)
@@ -447,7 +466,7 @@ typical_of_band (const Blocks *blocks, const Band *band)
 
   /* A mean of n squares has a mean logarithm of about -1/n. */
   for (int c = 0; c < blocks->channels; c++)
-    typical.channel[c] = expf (typical.channel[c] / typical.blocks + 1 / freedom[0]);
+    typical.channel[c] = expf (typical.channel[c] / MAX (typical.known[c], 1) + 1 / freedom[0]);
   for (int k = 0; k < GW_OCTAVES; k++)
     {
       typical.octave[k] = expf (typical.octave[k] / typical.blocks + 1 / freedom[k]);
@@ -458,6 +477,15 @@ typical_of_band (const Blocks *blocks, const Band *band)
     typical.finest[k] = expf (typical.finest[k] / typical.blocks + 1 / freedom[1]);
 
   return typical;
+}
+
+static gboolean
+is_coarse_in_colour (const Typical *typical)
+{
+  const float chroma = typical->octave[GW_OCTAVES];
+
+  return typical->octave[GRAIN - 1] > COARSE * COARSE
+         || (chroma > COLOURLESS * COLOURLESS && typical->finest[1] < FAINT * FAINT * chroma);
 }
 
 /* Relative sd of a block's variance.  White noise has BLOCK^2 independent values a channel; the coarser the grain, and the
@@ -485,14 +513,15 @@ gw_noise_estimate (const GwPhoto *photo, GwNoise *noise, GCancellable *cancellab
       = { .channels = photo->channels, .cells = (Cell (*)[VARIANCES]) cells, .likelihoods = likelihoods };
   Band band;
   Typical typical;
-  gboolean white;
+  gboolean complete, white;
   float fine;
 
   *noise = gw_noise_white (0);
+  if (!read_blocks (photo, photo->channels, &blocks, cancellable, error))
+    return FALSE;
   /* In a photo of yellow flowers all blue may be clipped.  (The few blocks taken before then count twice.) */
-  if (!read_blocks (photo, photo->channels, &blocks, cancellable, error)
-      || (blocks.blocks < MAX (FEWEST, ENOUGH * blocks.looked_at) && photo->channels > 1
-          && !read_blocks (photo, 1, &blocks, cancellable, error)))
+  complete = photo->channels == 1 || blocks.blocks >= MAX (FEWEST, ENOUGH * blocks.looked_at);
+  if (!complete && !read_blocks (photo, 1, &blocks, cancellable, error))
     return FALSE;
   if (blocks.blocks == 0)
     return TRUE;
@@ -511,7 +540,7 @@ gw_noise_estimate (const GwPhoto *photo, GwNoise *noise, GCancellable *cancellab
   /* Noise that reaches into the finest detail is the same in all octaves; what is more in the coarse ones is texture, if
    * it is not coarse in colour, too, as the noise of a photo developed without any softening. */
   fine = photo->channels == 1 ? typical.finest[0] : (typical.finest[0] + 2 * typical.finest[1]) / 3;
-  white = fine > FINE && (photo->channels == 1 || typical.octave[GRAIN - 1] < COARSE * COARSE);
+  white = fine > FINE && (photo->channels == 1 || (complete && !is_coarse_in_colour (&typical)));
   for (int c = 0; c < photo->channels; c++)
     for (int k = 0; k < GW_KNOTS; k++)
       noise->level[c][k] = sqrtf (expf (band.knots[k]) * typical.channel[c] * (white ? fine : 1));

@@ -114,40 +114,46 @@ test_grain (void)
     }
 }
 
-/* Noise developed without any softening: white in luma, coarse in colour. */
+/* Noise developed without any softening: white in luma, coarse in colour, much or less of it. */
 static void
 test_coarse_colour (void)
 {
+  static const int sides[] = { 4, 3 }, amounts[] = { 80, 25 };
   const SceneNoise kind = { .base = { 8, 8, 8 }, .grey = TRUE }, none = { 0 };
-  g_autoptr (Image) image = scene_new (400, 400, 3, &kind, FALSE, 7);
   g_autoptr (Image) clean = scene_new (400, 400, 3, &none, FALSE, 7);
   g_autoptr (Image) white = image_random (400, 400, 3, -1, 1, 8);
-  double square = 0, level = 0;
-  GwNoise noise;
 
-  for (int y = 3; y < 400; y++)
-    for (int x = 3; x < 400; x++)
-      {
-        double means[3] = { 0 };
+  for (int coarse = 0; coarse < 2; coarse++)
+    {
+      const int side = sides[coarse], area = side * side;
+      g_autoptr (Image) image = scene_new (400, 400, 3, &kind, FALSE, 7);
+      double square = 0, level = 0;
+      GwNoise noise;
 
-        for (int i = 0; i < 48; i++)
-          means[i % 3] += white->values[((y - i / 12) * 400 + x - i / 3 % 4) * 3 + i % 3] / 16;
-        for (int c = 0; c < 3; c++)
+      for (int y = side - 1; y < 400; y++)
+        for (int x = side - 1; x < 400; x++)
           {
-            float *value = &image->values[(y * 400 + x) * 3 + c];
+            double means[3] = { 0 };
 
-            *value += 80 / 255. * (means[c] - (means[0] + means[1] + means[2]) / 3);
-            square += pow (*value - clean->values[(y * 400 + x) * 3 + c], 2);
+            for (int i = 0; i < 3 * area; i++)
+              means[i % 3] += white->values[((y - i / 3 / side) * 400 + x - i / 3 % side) * 3 + i % 3] / area;
+            for (int c = 0; c < 3; c++)
+              {
+                float *value = &image->values[(y * 400 + x) * 3 + c];
+
+                *value += amounts[coarse] / 255. * (means[c] - (means[0] + means[1] + means[2]) / 3);
+                square += pow (*value - clean->values[(y * 400 + x) * 3 + c], 2);
+              }
           }
-      }
-  noise = estimate (image);
-  square /= 397 * 397 * 3;
-  for (int c = 0; c < 3; c++)
-    level += noise.level[c][GW_KNOTS / 2] / 3;
-  g_test_message ("true %.2f, estimated %.2f levels; grain of colour %.2f to %.2f", 255 * sqrt (square),
-                  255 * level, noise.grain[GW_OCTAVES], noise.grain[2 * GW_OCTAVES - 1]);
-  g_assert_cmpfloat (fabs (level / sqrt (square) - 1), <, 0.1);
-  g_assert_cmpfloat (noise.grain[2 * GW_OCTAVES - 1], >, noise.grain[GW_OCTAVES] + 0.5);
+      noise = estimate (image);
+      square /= (401 - side) * (401 - side) * 3;
+      for (int c = 0; c < 3; c++)
+        level += noise.level[c][GW_KNOTS / 2] / 3;
+      g_test_message ("true %.2f, estimated %.2f levels; grain of colour %.2f to %.2f", 255 * sqrt (square),
+                      255 * level, noise.grain[GW_OCTAVES], noise.grain[2 * GW_OCTAVES - 1]);
+      g_assert_cmpfloat (fabs (level / sqrt (square) - 1), <, 0.1);
+      g_assert_cmpfloat (noise.grain[2 * GW_OCTAVES - 1], >, noise.grain[GW_OCTAVES] + 0.3);
+    }
 }
 
 /* Half of the photo is burnt out and has no noise left; the other half tells. */
@@ -184,6 +190,22 @@ test_clipped_channels (void)
       check_level (&noise, 3, &kind, 0.1);
       check_grain (&noise, none, 0.12);
     }
+}
+
+/* A meadow at night: of red and blue a third or half of the pixels are clipped everywhere, and they are noisier than green. */
+static void
+test_half_clipped (void)
+{
+  const SceneNoise kind = { .base = { 15, 8, 20 } }, none = { 0 };
+  g_autoptr (Image) image = scene_new (400, 300, 3, &kind, FALSE, 9);
+  g_autoptr (Image) clean = scene_new (400, 300, 3, &none, FALSE, 9);
+
+  for (int i = 0; i < 400 * 300 * 3; i++)
+    if (i % 3 != 1)
+      image->values[i] = MAX (image->values[i] - clean->values[i] + (i % 3 ? 0 : 0.4f * 15 / 255), 0);
+
+  const GwNoise noise = estimate (image);
+  check_level (&noise, 3, &kind, 0.15);
 }
 
 /* Nothing to measure is no noise, not a crash. */
@@ -330,6 +352,7 @@ main (int argc, char **argv)
   g_test_add_func ("/estimate/coarse-colour", test_coarse_colour);
   g_test_add_func ("/estimate/clipped", test_clipped);
   g_test_add_func ("/estimate/clipped-channels", test_clipped_channels);
+  g_test_add_func ("/estimate/half-clipped", test_half_clipped);
   g_test_add_func ("/estimate/nothing", test_nothing);
 
   g_test_add_func ("/estimate/refined", test_refined);
