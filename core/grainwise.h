@@ -42,8 +42,10 @@ typedef struct
   const char *licence;
   gint64 parameters;
   double multiply_adds_per_pixel;
-  int radius;    /* but for rounding, no output pixel depends on one farther away */
-  int alignment; /* and a crop gives the same result if its origin is a multiple of this */
+  int radius; /* no output pixel can depend on one farther away */
+  int reach;  /* and, but for rounding, none does on one farther away than this */
+  /* and a crop gives the same result if its origin is a multiple of this (the same bytes, if of four times this) */
+  int alignment;
 } GwModelCard;
 
 /**

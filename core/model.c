@@ -310,8 +310,8 @@ build (Builder *builder)
   card->multiply_adds_per_pixel
       = gw_network_multiply_adds (&model->network) / (model->shuffle * model->shuffle);
   card->radius = (gw_network_radius (&model->network) + 1) * model->shuffle;
-  model->multiple = model->shuffle << (n_widths - 1);
-  card->alignment = model->multiple * GW_TILE;
+  card->reach = (gw_network_reach (&model->network) + 1) * model->shuffle;
+  model->multiple = card->alignment = model->shuffle << (n_widths - 1);
   build_other_heads (builder, widths, features);
   if (builder->failed)
     return FALSE;

@@ -71,6 +71,10 @@ gw_layer_channels (const GwLayer *layer)
 double gw_network_multiply_adds (const GwNetwork *network);
 /* How far away, in pixels of the input layer, a pixel can be on which an output pixel depends. */
 int gw_network_radius (const GwNetwork *network);
+/* How far away it can be and still make a difference larger than rounding: what comes from farther passes the edge of nearly every kernel on
+ * its way, and falls off with the distance as a normal distribution does whose variance is the sum of the layers' (Luo et al. 2016,
+ * "Understanding the effective receptive field"). */
+int gw_network_reach (const GwNetwork *network);
 
 /* One pass over a photo. */
 typedef struct _GwPass GwPass;

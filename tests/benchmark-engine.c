@@ -114,14 +114,14 @@ discard_rows (const GwPosterior *rows, gpointer data, GError **error)
   return TRUE;
 }
 
-/* @margin: of the photo around the part that is wanted, in radii of the model. */
+/* @margin: of the photo around the part that is wanted, as far as the model reaches, so often. */
 static int
 run_network (const char *path, int width, int height, int threads, int margin)
 {
   const GwNoise noise = gw_noise_white (15 / 255.);
   g_autoptr (GError) error = NULL;
   g_autoptr (GwModel) model = gw_model_load (path, &error);
-  const int around = model ? margin * gw_model_get_card (model)->radius : 0;
+  const int around = model ? margin * gw_model_get_card (model)->reach : 0;
   GwPhoto photo
       = { .width = width + 2 * around, .height = height + 2 * around, .channels = 3, .read = read_rows };
   const GwRun run = { .threads = threads, .window = { around, around, width, height } };

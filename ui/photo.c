@@ -311,14 +311,14 @@ gw_photo_self_check (GeglBuffer *photo, const GwModel *model, const GwNoise *ass
   return gw_self_check (model, &source, assumed, measured, run, check, error);
 }
 
-/* The region and all that its result depends on, from a multiple of the alignment on, as the whole photo would be seen. */
+/* The region and what its result depends on, from a multiple of the alignment on, as the whole photo would be seen. */
 GeglRectangle
 gw_photo_extent (GeglBuffer *photo, const GeglRectangle *region, const GwModel *model)
 {
   const GwModelCard *card = gw_model_get_card (model);
   const GeglRectangle *whole = gegl_buffer_get_extent (photo);
-  GeglRectangle extent = { region->x - card->radius, region->y - card->radius,
-                           region->width + 2 * card->radius, region->height + 2 * card->radius };
+  GeglRectangle extent = { region->x - card->reach, region->y - card->reach, region->width + 2 * card->reach,
+                           region->height + 2 * card->reach };
   int over_x, over_y;
 
   gegl_rectangle_intersect (&extent, &extent, whole);
