@@ -20,9 +20,12 @@
 #define LOWEST -18.0f /* log-variance: 0.03 levels */
 #define BIN (-LOWEST / VARIANCES)
 #define GRAIN (2 * GW_OCTAVES)
-#define CLIPPED 0.02f /* share of a block's pixels above which it is not used */
-#define FEWEST 8      /* blocks of a band worth measuring */
-#define PLENTY 30000  /* blocks; of a larger photo every second row of blocks, or third ... is looked at */
+#define CLIPPED 0.02f  /* share of a block's pixels above which it is not used */
+#define CONSTANT 1e-9f /* variance of a block that has but one value */
+#define NEARLY \
+  0.05f          /* from black or white: JPEG makes one value of a clipped place, and not always the last */
+#define FEWEST 8 /* blocks of a band worth measuring */
+#define PLENTY 30000 /* blocks; of a larger photo every second row of blocks, or third ... is looked at */
 #define ENOUGH \
   0.05f /* share of the blocks, not clipped in any channel, with which the others are not needed */
 #define FINE \
@@ -179,7 +182,8 @@ measure_block (const float *pixels, gsize stride, int channels, int fewest, Bloc
       else
         block->channel[c] *= clipped[c] <= MOST_CLIPPED ? 1 / variance_left (clipped[c]) : 0;
     }
-  if (!isfinite (block->variance) || !isfinite (block->brightness))
+  if (!isfinite (block->variance) || !isfinite (block->brightness)
+      || (block->variance < CONSTANT && fabsf (block->brightness - 0.5f) > 0.5f - NEARLY))
     return FALSE;
 
   memset (values[3], 0, sizeof (values[3]));

@@ -24,6 +24,8 @@
   0.4f /* share of the way that may have been wrong, as found on photos with noise of many kinds */
 #define TRACES \
   (0.3 / 255) /* of JPEG, rounding and the faintest texture, which cannot be told from noise of that level */
+#define COLOURLESS \
+  0.25f /* how far a level with grain may be off where no colour helps to tell noise from texture */
 #define UNKNOWN 1.f       /* the error of a level that says no more than that there is noise */
 #define LEAST_GROWTH 0.1f /* of correlated noise, from one octave to the next */
 #define MONOCHROME -0.9f  /* grain of chroma below which there is none */
@@ -109,16 +111,18 @@ refine_white (const GwModel *model, const GwCrops *crops, const GwRun *run, int 
 
 /* With grain it may be either, but models that know grain have learned to doubt the level that they are told of it: once is
  * enough.  What they find is noise and texture again; so they are asked about that before, and where
- * the photo has no place without texture, not after. */
+ * the photo has no place without texture, not after.  (Not where there is no colour: the votes on grey photos tell little more than that
+ * texture is likelier than noise, and came to 0.6 of the level.) */
 static gboolean
 refine_grain (const GwModel *model, const GwCrops *crops, const GwRun *run, int channels, GwNoise *noise,
               GError **error)
 {
+  const gboolean judges = model->judgement && channels > 1;
   const double smooth = CLAMP (1 - (noise->level_error - GW_SURE) / GW_UNSURE, 0, 1);
   double judged = 0; /* logarithm of the level over the one measured */
   Sums sums = { .crops = crops };
 
-  for (int i = 0; i < JUDGEMENTS && model->judgement; i++)
+  for (int i = 0; i < JUDGEMENTS && judges; i++)
     {
       GwVotes votes = { 0 };
 
@@ -130,10 +134,10 @@ refine_grain (const GwModel *model, const GwCrops *crops, const GwRun *run, int 
       judged += votes.sum / votes.weight;
     }
   /* Of what was taken for noise and is texture, as much again may not have been recognised. */
-  noise->level_error = hypot (noise->level_error, MIN (judged, 0));
+  noise->level_error = hypot (noise->level_error, channels > 1 ? MIN (judged, 0) : COLOURLESS);
   if (!gw_crops_run (crops, model, noise, run, add_rows, &sums, error))
     return FALSE;
-  update (&sums, channels, 0.5 * (model->judgement ? smooth : 1), NULL, noise);
+  update (&sums, channels, 0.5 * (judges ? smooth : 1), NULL, noise);
 
   return TRUE;
 }

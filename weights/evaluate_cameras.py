@@ -5,7 +5,7 @@
 
 --pairs: real photos NAME_real.* and, as good as clean, NAME_mean.* of the same scene; a row each, and the worst five, where
 the error is farthest from the one predicted, in OUT.png. --photos: clean photos, taken by synthetic cameras (camera.py); a
-row for every ISO, JPEG quality and method of demosaicing, the rest as it comes. --white: clean photos with white noise;
+row for every ISO, JPEG quality, method of demosaicing and kind of photo, the rest as it comes. --white: clean photos with white noise;
 a row for every level, of the estimate alone. --clean: clean photos as they are, and of each the crop that is texture all
 over; what is estimated there is wrong but for the noise that the photo has itself.
 
@@ -39,6 +39,8 @@ WHITE_LEVELS = 2, 5, 15, 25, 50
 SHOT = 5e-7                             # variance of the shot noise at white, over the ISO
 TEXTURED, BLOCK = 256, 16               # pixels a side, of textured crops and of their blocks
 SURE = 0.3                              # give or take less than 30 %
+CHOICE = 8                              # crops of which the smoothest or most textured is taken
+SMALL = 96                              # pixels a side
 
 
 def denoise(program, model, y):
@@ -55,14 +57,14 @@ def estimate(program, y):
     """y: (H,W,3) -> noise level in 8-bit levels, how far off it may be (the standard deviation of its logarithm)"""
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / 'in.tif'
-        tifffile.imwrite(source, y, photometric='rgb')
+        tifffile.imwrite(source, y, photometric='rgb' if y.ndim == 3 else 'minisblack')
         run = subprocess.run([program, 'estimate', '--json', source], check=True, capture_output=True)
         found = json.loads(run.stdout)
         return found['noise_level'], found['level_error']
 
 
 class Case:
-    """x, y: (H,W,3) uint8, clean and noisy"""
+    """x, y: (H,W,3) or (H,W) uint8, clean and noisy"""
 
     def __init__(self, program, model, x, y):
         self.mean, self.sd, report = denoise(program, model, y)
@@ -81,9 +83,23 @@ def real_pairs(folder):
         yield file.stem.removesuffix('_real'), *(np.asarray(Image.open(f).convert('RGB')) for f in (clean, file))
 
 
-def synthetic_pair(photos, generator, **settings):
+def as_it_comes(photos, generator):
+    return photos.crops(1, SIDE, generator)
+
+
+def by_texture(rank):
+    """Of some crops the one of that rank by how much the smoothest tenth of its blocks varies."""
+    def take(photos, generator):
+        crops = photos.crops(CHOICE, SIDE, generator)
+        blocks = crops.unflatten(3, (-1, BLOCK)).unflatten(2, (-1, BLOCK)).std((3, 5)).mean(1)
+        order = blocks.flatten(1).quantile(0.1, 1).argsort()
+        return crops[order[rank]][None]
+    return take
+
+
+def synthetic_pair(photos, generator, take=as_it_comes, **settings):
     """-> clean and noisy (H,W,3) uint8; settings as for photograph()"""
-    pair = photograph(photos.crops(1, SIDE, generator), generator, **settings)
+    pair = photograph(take(photos, generator), generator, **settings)
     return [(255 * t[0].permute(1, 2, 0)).round().byte().numpy() for t in pair]
 
 
@@ -91,7 +107,7 @@ def summary(cases):
     noisy, denoised, level, give_or_take, ratio = np.transpose(
         [[c.noisy, c.denoised, c.level, c.give_or_take, c.ratio] for c in cases])
     return (f'{noisy.mean():.2f} | {denoised.mean():.2f} | {np.median(level):.2f} | '
-            f'{(abs(np.log(level)) < give_or_take).mean():.0%} | '
+            f'{(abs(np.log(np.maximum(level, 1e-6))) < give_or_take).mean():.0%} | '
             f'{np.median(ratio):.2f} | {((0.5 < ratio) & (ratio < 2)).mean():.0%}')
 
 
@@ -119,13 +135,20 @@ def evaluate_synthetic(program, model, folder):
     settings = {f'ISO {iso}': {'shot': iso * SHOT} for iso in (100, 400, 1600, 6400)} \
         | {f'JPEG {quality}': {'quality': quality} for quality in (98, 90, 80, 65)} \
         | {f'demosaicing {name}': {'method': k} for k, name in enumerate(('bilinear', 'by gradients', 'along edges'))}
+    kinds = {'most texture of eight': by_texture(-1), 'least texture of eight': by_texture(0),
+             'dark': lambda *which: as_it_comes(*which) * 0.25,
+             'overexposed': lambda *which: (as_it_comes(*which) * 1.8).clamp(max=1)}
+    settings |= {name: {'take': take} for name, take in kinds.items()}
+    parts = {'grey': lambda picture: picture.mean(2).round().astype(np.uint8),
+             f'small, {SMALL}x{SMALL}': lambda picture: picture[:SMALL, :SMALL]}
     print('| camera | noisy | denoised | level, median | as sure as said | error / variance, median | in 0.5-2 |\n'
           '|---|---|---|---|---|---|---|')
-    for name, fixed in settings.items():
+    for name in [*settings, *parts]:
         generator = torch.Generator().manual_seed(0)
         cases = []
         for _ in range(COUNT):
-            cases.append(Case(program, model, *synthetic_pair(clean, generator, **fixed)))
+            pair = synthetic_pair(clean, generator, **settings.get(name, {}))
+            cases.append(Case(program, model, *map(parts.get(name, lambda picture: picture), pair)))
         print(f'| {name} |', summary(cases), '|', flush=True)
 
 
