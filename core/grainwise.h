@@ -42,8 +42,8 @@ typedef struct
   const char *licence;
   gint64 parameters;
   double multiply_adds_per_pixel;
-  int radius; /* no output pixel can depend on one farther away */
-  int reach;  /* and, but for rounding, none does on one farther away than this */
+  int radius; /* but for rounding, no output pixel can depend on one farther away */
+  int reach;  /* and none does on one farther away than this */
   /* and a crop gives the same result if its origin is a multiple of this (the same bytes, if of four times this) */
   int alignment;
 } GwModelCard;

@@ -26,7 +26,7 @@
  * have left the cache when the next layer comes. */
 #define WORK 1e7
 
-/* Of gw_network_reach(), in standard deviations.  Both models' results are the same from 1.8 on. */
+/* Of gw_network_reach(), in standard deviations.  The results of *best* are the same from 1.8 on. */
 #define REACH 2.0
 
 /* Places for rows of one length, which layers share. */
@@ -154,42 +154,36 @@ step_of (const GwLayer *layer)
   return layer->kind == GW_LAYER_CONV3 || layer->kind == GW_LAYER_UP2 ? 1 << layer->scale : 0;
 }
 
-int
-gw_network_radius (const GwNetwork *network)
+/* The longest way through the network, as the sum of the layers' steps to that power. */
+static double
+longest_way (const GwNetwork *network, int power)
 {
   const int n = network->layers->len;
-  g_autofree int *radius = g_new0 (int, n);
-  int max = 0;
+  g_autofree double *way = g_new0 (double, n);
+  double longest = 0;
 
   for (int i = 1; i < n; i++)
     {
       const GwLayer *layer = gw_network_get (network, i);
 
-      radius[i] = radius[layer->source] + step_of (layer);
+      way[i] = way[layer->source] + pow (step_of (layer), power);
       if (layer->addend >= 0)
-        radius[i] = MAX (radius[i], radius[layer->addend]);
-      max = MAX (max, radius[i]);
+        way[i] = MAX (way[i], way[layer->addend]);
+      longest = MAX (longest, way[i]);
     }
-  return max;
+  return longest;
+}
+
+int
+gw_network_radius (const GwNetwork *network)
+{
+  return longest_way (network, 1);
 }
 
 int
 gw_network_reach (const GwNetwork *network)
 {
-  const int n = network->layers->len;
-  g_autofree double *squares = g_new0 (double, n);
-  double max = 0;
-
-  for (int i = 1; i < n; i++)
-    {
-      const GwLayer *layer = gw_network_get (network, i);
-
-      squares[i] = squares[layer->source] + step_of (layer) * step_of (layer);
-      if (layer->addend >= 0)
-        squares[i] = MAX (squares[i], squares[layer->addend]);
-      max = MAX (max, squares[i]);
-    }
-  return MIN (ceil (REACH * sqrt (max)), gw_network_radius (network));
+  return MIN (ceil (REACH * sqrt (longest_way (network, 2))), gw_network_radius (network));
 }
 
 /* ---- What is needed -------------------------------------------------------------------------------------- */
