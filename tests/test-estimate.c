@@ -302,6 +302,18 @@ test_refined_curve (void)
   check_level (&noise, 3, &kind, 0.12);
 }
 
+/* Without colour the level of noise with grain stays as it was measured, or nearly so, and that is said to be less sure. */
+static void
+test_refined_grey (void)
+{
+  const SceneNoise kind = { .base = { 10, 10, 10 }, .blurred = TRUE };
+  g_autoptr (Image) image = scene_new (400, 300, 1, &kind, FALSE, 34);
+  const GwNoise measured = estimate (image), refined = refine (image, measured);
+
+  check_level (&refined, 1, &kind, 0.15);
+  g_assert_cmpfloat (refined.level_error, >, measured.level_error + 0.1);
+}
+
 /* Measured too low where grain is coarse, as cameras' noise is: the model corrects the level, and leaves the grain. */
 static void
 test_refined_grain (void)
@@ -363,6 +375,7 @@ main (int argc, char **argv)
   g_test_add_func ("/estimate/refined-texture", test_refined_texture);
   g_test_add_func ("/estimate/refined-curve", test_refined_curve);
   g_test_add_func ("/estimate/refined-grain", test_refined_grain);
+  g_test_add_func ("/estimate/refined-grey", test_refined_grey);
   g_test_add_func ("/estimate/refined-shared", test_refined_shared);
 
   return g_test_run ();
