@@ -24,8 +24,8 @@
   0.4f /* share of the way that may have been wrong, as found on photos with noise of many kinds */
 #define TRACES \
   (0.3 / 255) /* of JPEG, rounding and the faintest texture, which cannot be told from noise of that level */
-#define COLOURLESS \
-  0.25f /* how far a level with grain may be off where no colour helps to tell noise from texture */
+#define GREY \
+  0.25f /* how far a grey photo's level may be off: no colour helps to tell noise with grain from texture */
 #define UNKNOWN 1.f       /* the error of a level that says no more than that there is noise */
 #define LEAST_GROWTH 0.1f /* of correlated noise, from one octave to the next */
 #define MONOCHROME -0.9f  /* grain of chroma below which there is none */
@@ -134,7 +134,7 @@ refine_grain (const GwModel *model, const GwCrops *crops, const GwRun *run, int 
       judged += votes.sum / votes.weight;
     }
   /* Of what was taken for noise and is texture, as much again may not have been recognised. */
-  noise->level_error = hypot (noise->level_error, channels > 1 ? MIN (judged, 0) : COLOURLESS);
+  noise->level_error = hypot (noise->level_error, channels > 1 ? MIN (judged, 0) : GREY);
   if (!gw_crops_run (crops, model, noise, run, add_rows, &sums, error))
     return FALSE;
   update (&sums, channels, 0.5 * (judges ? smooth : 1), NULL, noise);
