@@ -356,6 +356,16 @@ gboolean gw_noise_refine (const GwModel *model, const GwPhoto *photo, GwNoise *n
                           GError **error);
 
 /**
+ * gw_noise_add_jpeg:
+ * @photo: as JPEG left it: not moved, enlarged or changed since
+ * @noise: (inout): the noise that is left in it
+ *
+ * Adds what JPEG has rounded away, as far as the photo shows by which steps: between the noise of a photo's smooth places and all in
+ * which it differs from the scene.  Photos that never were JPEG's show none.
+ */
+gboolean gw_noise_add_jpeg (const GwPhoto *photo, GwNoise *noise, GCancellable *cancellable, GError **error);
+
+/**
  * gw_noise_mean_level:
  * @level: (out): root mean square over pixels and channels, of a few crops of the photo
  *

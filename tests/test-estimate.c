@@ -233,6 +233,160 @@ test_nothing (void)
     }
 }
 
+/* ---- JPEG ------------------------------------------------------------------------------------------------- */
+
+/* Rounds the coefficients of a plane's blocks, of side 8, to steps that grow with the frequency. */
+static void
+round_coefficients (double *plane, int width, int height, double least, double growth)
+{
+  for (int top = 0; top < height; top += 8)
+    for (int left = 0; left < width; left += 8)
+      {
+        double *block = plane + top * width + left, result[64] = { 0 };
+
+        for (int k = 0; k < 64; k++)
+          {
+            const double step = floor (least + growth * (k / 8 + k % 8));
+            double basis[64], sum = 0;
+
+            for (int i = 0; i < 64; i++)
+              {
+                basis[i] = cos ((2 * (i / 8) + 1) * (k / 8) * G_PI / 16)
+                           * cos ((2 * (i % 8) + 1) * (k % 8) * G_PI / 16) * (k / 8 ? 0.5 : sqrt (0.125))
+                           * (k % 8 ? 0.5 : sqrt (0.125));
+                sum += basis[i] * block[i / 8 * width + i % 8];
+              }
+            for (int i = 0; i < 64; i++)
+              result[i] += basis[i] * step * rint (sum / step);
+          }
+        for (int i = 0; i < 64; i++)
+          block[i / 8 * width + i % 8] = result[i];
+      }
+}
+
+/* As if saved with half as many rows and columns of a plane of colour, enlarged again by a triangle filter. */
+static void
+round_halved (double *plane, int width, int height, double least, double growth)
+{
+  const int across = width / 2, down = height / 2;
+  g_autofree double *half = g_new (double, across *down);
+
+  for (int i = 0; i < across * down; i++)
+    {
+      const double *corner = plane + i / across * 2 * width + i % across * 2;
+
+      half[i] = (corner[0] + corner[1] + corner[width] + corner[width + 1]) / 4;
+    }
+  round_coefficients (half, across, down, least, growth);
+  for (int y = 0; y < height; y++)
+    for (int x = 0; x < width; x++)
+      {
+        const int near[2] = { y / 2 * across, x / 2 };
+        const int far[2] = { CLAMP (y / 2 + (y % 2 ? 1 : -1), 0, down - 1) * across,
+                             CLAMP (x / 2 + (x % 2 ? 1 : -1), 0, across - 1) };
+
+        plane[y * width + x] = (9 * half[near[0] + near[1]] + 3 * half[near[0] + far[1]]
+                                + 3 * half[far[0] + near[1]] + half[far[0] + far[1]])
+                               / 16;
+      }
+}
+
+static void
+save_as_jpeg (Image *image, gboolean halved)
+{
+  const int n = image->width * image->height, channels = image->channels;
+  g_autofree double *planes = g_new (double, 3 * n);
+
+  for (int i = 0; i < n; i++)
+    {
+      const float *pixel = image->values + i * channels;
+      const double r = 255 * pixel[0], g = channels == 3 ? 255 * pixel[1] : r,
+                   b = channels == 3 ? 255 * pixel[2] : r;
+
+      planes[i] = 0.299 * r + 0.587 * g + 0.114 * b - 128;
+      planes[n + i] = (b - planes[i] - 128) / 1.772;
+      planes[2 * n + i] = (r - planes[i] - 128) / 1.402;
+    }
+  round_coefficients (planes, image->width, image->height, 8, 3.5);
+  for (int p = 1; p < channels; p++)
+    (halved ? round_halved : round_coefficients) (planes + p * n, image->width, image->height, 9, 6);
+  for (int i = 0; i < n; i++)
+    for (int c = 0; c < channels; c++)
+      {
+        static const double cb[3] = { 0, -0.344136, 1.772 }, cr[3] = { 1.402, -0.714136, 0 };
+        const double value
+            = planes[i] + 128 + (channels == 3 ? cb[c] * planes[n + i] + cr[c] * planes[2 * n + i] : 0);
+
+        image->values[i * channels + c] = CLAMP (rint (value), 0, 255) / 255;
+      }
+}
+
+/* Leaves of all sizes and colours. */
+static Image *
+leaves_new (int width, int height, int channels, guint32 seed)
+{
+  g_autoptr (GRand) rand = g_rand_new_with_seed (seed);
+  Image *image = image_new (width, height, channels);
+
+  for (int leaf = 0; leaf < 3000; leaf++)
+    {
+      const double radius = 2 / (0.03 + g_rand_double (rand)), x = width * g_rand_double (rand),
+                   y = height * g_rand_double (rand);
+      float colour[3];
+
+      for (int c = 0; c < 3; c++)
+        colour[c] = 0.25 + 0.25 * g_rand_double (rand) + (c == 0 ? 0 : 0.6 * colour[0]);
+      for (int i = MAX (0, y - radius); i < MIN (height, y + radius); i++)
+        for (int k = MAX (0, x - radius); k < MIN (width, x + radius); k++)
+          for (int c = 0; c < channels && hypot (k - x, i - y) < radius; c++)
+            image->values[(i * width + k) * channels + c] = rint (255 * colour[c]) / 255;
+    }
+  return image;
+}
+
+/* What JPEG rounds away is found by the steps it left, in colour of full and of half the size, and in grey. */
+static void
+test_jpeg (void)
+{
+  static const struct
+  {
+    int channels;
+    gboolean halved;
+  } kinds[] = { { 1, FALSE }, { 3, FALSE }, { 3, TRUE } };
+
+  for (guint i = 0; i < G_N_ELEMENTS (kinds); i++)
+    {
+      const int width = 320, height = 240, channels = kinds[i].channels;
+      g_autoptr (Image) clean = leaves_new (width, height, channels, 40 + i),
+                        saved = image_crop (clean, 0, 0, width, height);
+      GwPhoto photo = { width, height, channels, image_read, clean };
+      const GwNoise little = gw_noise_white (0.5 / 255);
+      GwNoise noise = little;
+      double lost = 0, told = 0;
+
+      g_assert_true (gw_noise_add_jpeg (&photo, &noise, NULL, NULL));
+      g_assert_cmpmem (&noise, sizeof (noise), &little, sizeof (little));
+
+      save_as_jpeg (saved, kinds[i].halved);
+      photo.data = saved;
+      g_assert_true (gw_noise_add_jpeg (&photo, &noise, NULL, NULL));
+      for (int k = 0; k < width * height * channels; k++)
+        lost += pow (255 * (saved->values[k] - clean->values[k]), 2) / (width * height * channels);
+      for (int c = 0; c < channels; c++)
+        told += pow (255 * noise.level[c][4], 2) / channels;
+      g_test_message ("%d channels, halved %d: lost %.2f levels, told %.2f", channels, kinds[i].halved,
+                      sqrt (lost), sqrt (told));
+      g_assert_cmpfloat (sqrt (lost), >, 2);
+      g_assert_cmpfloat (fabs (log (told / lost) / 2), <, 0.3);
+      g_assert_cmpfloat (noise.level_error, >, 0.2);
+
+      /* Where the noise is more than that already, it stays. */
+      noise = gw_noise_white (30. / 255);
+      g_assert_true (gw_noise_add_jpeg (&photo, &noise, NULL, NULL));
+      g_assert_cmpfloat (noise.level[0][4], ==, gw_noise_white (30. / 255).level[0][4]);
+    }
+}
+
 /* ---- Refined ---------------------------------------------------------------------------------------------- */
 
 static GwNoise
@@ -370,6 +524,7 @@ main (int argc, char **argv)
   g_test_add_func ("/estimate/clipped-channels", test_clipped_channels);
   g_test_add_func ("/estimate/half-clipped", test_half_clipped);
   g_test_add_func ("/estimate/nothing", test_nothing);
+  g_test_add_func ("/estimate/jpeg", test_jpeg);
 
   g_test_add_func ("/estimate/refined", test_refined);
   g_test_add_func ("/estimate/refined-texture", test_refined_texture);

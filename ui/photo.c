@@ -275,8 +275,11 @@ gw_photo_estimate (GeglBuffer *photo, GwNoise *noise, const GwRun *run, GError *
   const GwPhoto source = source_of (&view);
   g_autoptr (GwModel) model = gw_models_load (GW_ESTIMATE_MODEL, error);
 
-  return model && gw_noise_estimate (&source, noise, run ? run->cancellable : NULL, error)
-         && gw_noise_refine (model, &source, noise, run, error);
+  GCancellable *cancellable = run ? run->cancellable : NULL;
+
+  return model && gw_noise_estimate (&source, noise, cancellable, error)
+         && gw_noise_refine (model, &source, noise, run, error)
+         && gw_noise_add_jpeg (&source, noise, cancellable, error);
 }
 
 gboolean
