@@ -274,7 +274,6 @@ gw_photo_estimate (GeglBuffer *photo, GwNoise *noise, const GwRun *run, GError *
   g_auto (View) view = view_new (photo);
   const GwPhoto source = source_of (&view);
   g_autoptr (GwModel) model = gw_models_load (GW_ESTIMATE_MODEL, error);
-
   GCancellable *cancellable = run ? run->cancellable : NULL;
 
   return model && gw_noise_estimate (&source, noise, cancellable, error)

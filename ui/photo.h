@@ -32,7 +32,7 @@ void gw_denoised_clear (GwDenoised *denoised);
 /* GW_ERROR_PHOTO for formats that hold no grey or RGB photo (indexed, CMYK ...). */
 gboolean gw_photo_check (GeglBuffer *photo, GError **error);
 
-/* The noise of the whole buffer: gw_noise_estimate() and gw_noise_refine(). */
+/* The noise of the whole buffer: gw_noise_estimate(), gw_noise_refine() and gw_noise_add_jpeg(). */
 gboolean gw_photo_estimate (GeglBuffer *photo, GwNoise *noise, const GwRun *run, GError **error);
 
 /* gw_noise_estimate() from a part of it alone: rough, and at once. */
