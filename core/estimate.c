@@ -132,9 +132,9 @@ diagonal_energy (float values[BLOCK][BLOCK])
   return sum / (BLOCK * BLOCK / 4);
 }
 
-/* Shares of the pixels of the block at @pixels that are clipped.  Returns how many channels are not. */
+/* Shares of the pixels of the block at @pixels that are clipped.  Returns how many channels have at most @allowed of them. */
 static int
-find_clipped (const float *pixels, gsize stride, int channels, float clipped[3])
+find_clipped (const float *pixels, gsize stride, int channels, float allowed, float clipped[3])
 {
   int n = 0;
 
@@ -144,7 +144,7 @@ find_clipped (const float *pixels, gsize stride, int channels, float clipped[3])
       for (int i = 0; i < BLOCK * BLOCK; i++)
         clipped[c] += gw_is_clipped (pixels[i / BLOCK * stride + i % BLOCK * channels + c]);
       clipped[c] /= BLOCK * BLOCK;
-      n += clipped[c] <= CLIPPED;
+      n += clipped[c] <= allowed;
     }
   return n;
 }
@@ -158,14 +158,14 @@ variance_left (float clipped)
   return powf (1 - clipped, 1.6f);
 }
 
-/* Measures the block at @pixels.  Returns %FALSE if fewer than @fewest channels of it are left by clipping; of the others only
- * the variance is measured.  Colour, where there is none, is taken to be as luma. */
+/* Measures the block at @pixels.  Returns %FALSE if fewer than @fewest channels of it have at most @allowed of their pixels clipped;
+ * of the others only the variance is measured.  Colour, where there is none, is taken to be as luma. */
 static gboolean
-measure_block (const float *pixels, gsize stride, int channels, int fewest, Block *block)
+measure_block (const float *pixels, gsize stride, int channels, int fewest, float allowed, Block *block)
 {
   float values[4][BLOCK][BLOCK]; /* the channels, then luma */
   float clipped[3];
-  const int n = find_clipped (pixels, stride, channels, clipped);
+  const int n = find_clipped (pixels, stride, channels, allowed, clipped);
 
   if (n < fewest)
     return FALSE;
@@ -177,10 +177,10 @@ measure_block (const float *pixels, gsize stride, int channels, int fewest, Bloc
         values[c][i / BLOCK][i % BLOCK] = pixels[i / BLOCK * stride + i % BLOCK * channels + c];
       block->brightness += remove_plane (values[c]) / channels;
       block->channel[c] = octave_energy (values[c], 1) * values_in[0] / freedom[0];
-      if (clipped[c] <= CLIPPED)
-        block->variance += block->channel[c] / n;
-      else
+      if (clipped[c] > CLIPPED)
         block->channel[c] *= clipped[c] <= MOST_CLIPPED ? 1 / variance_left (clipped[c]) : 0;
+      if (clipped[c] <= allowed)
+        block->variance += block->channel[c] / n;
     }
   if (!isfinite (block->variance) || !isfinite (block->brightness)
       || (block->variance < CONSTANT && fabsf (block->brightness - 0.5f) > 0.5f - NEARLY))
@@ -192,7 +192,7 @@ measure_block (const float *pixels, gsize stride, int channels, int fewest, Bloc
       float *luma = &values[3][i / BLOCK][i % BLOCK];
 
       for (int c = 0; c < channels; c++)
-        if (clipped[c] <= CLIPPED)
+        if (clipped[c] <= allowed)
           *luma += values[c][i / BLOCK][i % BLOCK] / n;
       for (int c = 0; c < channels; c++)
         values[c][i / BLOCK][i % BLOCK] -= *luma;
@@ -203,7 +203,7 @@ measure_block (const float *pixels, gsize stride, int channels, int fewest, Bloc
       float chroma = n == 1 ? luma : 0;
 
       for (int c = 0; c < channels && n > 1; c++)
-        if (clipped[c] <= CLIPPED)
+        if (clipped[c] <= allowed)
           chroma
               += (k < GW_OCTAVES ? octave_energy (values[c], 1 << k) : diagonal_energy (values[c])) / (n - 1);
       if (k < GW_OCTAVES)
@@ -248,9 +248,10 @@ add_block (Blocks *blocks, const Block *block)
     cell->finest[k] += safe_log (block->finest[k]) - logarithm;
 }
 
-/* Takes blocks in which at least @fewest channels are not clipped. */
+/* Takes blocks in which at least @fewest channels have at most @allowed of their pixels clipped. */
 static gboolean
-read_blocks (const GwPhoto *photo, int fewest, Blocks *blocks, GCancellable *cancellable, GError **error)
+read_blocks (const GwPhoto *photo, int fewest, float allowed, Blocks *blocks, GCancellable *cancellable,
+             GError **error)
 {
   const gsize stride = (gsize) photo->width * photo->channels;
   const int step = 1 + (gint64) (photo->width / BLOCK) * (photo->height / BLOCK) / PLENTY;
@@ -272,7 +273,7 @@ read_blocks (const GwPhoto *photo, int fewest, Blocks *blocks, GCancellable *can
           Block block;
 
           blocks->looked_at++;
-          if (measure_block (rows + x * photo->channels, stride, photo->channels, fewest, &block))
+          if (measure_block (rows + x * photo->channels, stride, photo->channels, fewest, allowed, &block))
             add_block (blocks, &block);
         }
     }
@@ -521,14 +522,19 @@ gw_noise_estimate (const GwPhoto *photo, GwNoise *noise, GCancellable *cancellab
   float fine;
 
   *noise = gw_noise_white (0);
-  if (!read_blocks (photo, photo->channels, &blocks, cancellable, error))
+  if (!read_blocks (photo, photo->channels, CLIPPED, &blocks, cancellable, error))
     return FALSE;
   /* In a photo of yellow flowers all blue may be clipped.  (The few blocks taken before then count twice.) */
   complete = photo->channels == 1 || blocks.blocks >= MAX (FEWEST, ENOUGH * blocks.looked_at);
-  if (!complete && !read_blocks (photo, 1, &blocks, cancellable, error))
+  if (!complete && !read_blocks (photo, 1, CLIPPED, &blocks, cancellable, error))
+    return FALSE;
+  if (blocks.blocks < FEWEST && !read_blocks (photo, 1, MOST_CLIPPED, &blocks, cancellable, error))
     return FALSE;
   if (blocks.blocks == 0)
-    return TRUE;
+    {
+      noise->level_error = GW_UNKNOWN;
+      return TRUE;
+    }
 
   typical = typical_of_band (&blocks, NULL);
   for (int round = 0; round < 2; round++)

@@ -380,7 +380,8 @@ typedef enum
   GW_FIT_STRONGER, /* it is stronger */
   GW_FIT_WEAKER,   /* it is weaker */
   GW_FIT_COARSER,  /* it has coarser grain than the model was told of, or knows */
-  GW_FIT_UNSURE    /* nothing speaks against it, but how strong it is was hard to measure */
+  GW_FIT_LOST, /* it is as strong, but it is detail that was lost rather than noise that was added, as after JPEG */
+  GW_FIT_UNSURE /* nothing speaks against it, but how strong it is was hard to measure */
 } GwFit;
 
 typedef struct

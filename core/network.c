@@ -13,7 +13,7 @@
 #define STRETCH 128
 
 /* Tiles for which reading a layer's weights is worth while. */
-#define TILES_WORTH 12
+#define TILES_WORTH 8
 
 /* Zeroed pixels on either side of a row: readers' tiles reach no farther. */
 #define MARGIN GW_TILE

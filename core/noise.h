@@ -16,6 +16,9 @@ G_BEGIN_DECLS
 #define GW_SURE 0.08f
 #define GW_UNSURE 0.4f
 
+/* The error of a level that says no more than that there is noise, or none. */
+#define GW_UNKNOWN 1.f
+
 /* Clipped pixels have lost their noise.  What lies beyond black or white was not clipped.  What is no photo counts as clipped. */
 gboolean gw_is_clipped (float value);
 

@@ -26,7 +26,6 @@
   (0.3 / 255) /* of JPEG, rounding and the faintest texture, which cannot be told from noise of that level */
 #define GREY \
   0.25f /* how far a grey photo's level may be off: no colour helps to tell noise with grain from texture */
-#define UNKNOWN 1.f       /* the error of a level that says no more than that there is noise */
 #define LEAST_GROWTH 0.1f /* of correlated noise, from one octave to the next */
 #define MONOCHROME -0.9f  /* grain of chroma below which there is none */
 #define PRIOR 0.1f        /* a knot of brightness moves by itself as far as it has this share of all pixels */
@@ -190,7 +189,7 @@ gw_noise_refine (const GwModel *model, const GwPhoto *photo, GwNoise *noise, con
   after = mean_level (noise, photo->channels);
   if (before > 0 && after > 0)
     noise->level_error
-        = MIN (hypot (noise->level_error + MOVED * fabs (log (after / before)), TRACES / after), UNKNOWN);
+        = MIN (hypot (noise->level_error + MOVED * fabs (log (after / before)), TRACES / after), GW_UNKNOWN);
 
   return TRUE;
 }

@@ -6,6 +6,10 @@
  * expected; the model predicts its own, the mean of C. They differ where the noise is stronger, weaker or coarser than
  * the model was told.
  *
+ * No error is below zero; where that comes out, what was measured is not independent of the photo: detail that is missing, as
+ * after JPEG, or none of it is there. In the first case what was not removed is left, |y - D|^2 less than tr S, for a posterior
+ * mean is at right angles to its error, whatever the noise.
+ *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
 #include <math.h>
@@ -150,6 +154,14 @@ judge (const Sums *sums, const GwModel *model, const GwNoise *assumed)
                                                           : GW_FIT_AGREES;
 }
 
+/* How much larger the squared error is than predicted, if it was measured as below zero: the middle between what it is if detail is
+ * missing and, 1, if the level was measured too high. */
+static double
+lost (const Sums *sums)
+{
+  return sqrt (MAX (sums->there - sums->removed, 0) / sums->left);
+}
+
 /* How much larger the squared error is in the mean than it would be with the level known, if the level is as unsure as that: less
  * than the level's own square, whose factor is 2, since models make some allowance; found on synthetic cameras' photos. */
 static double
@@ -203,10 +215,18 @@ gw_self_check (const GwModel *model, const GwPhoto *photo, const GwNoise *assume
     return FALSE;
   if (sums.there > 0 && sums.assumed > 0 && sums.left > 0)
     {
+      const double expected = sums.removed - sums.there + 2 * sums.response;
+
       check->level_ratio = sqrt (sums.there / sums.assumed);
       check->fit = judge (&sums, model, assumed);
       if (check->fit != GW_FIT_AGREES || !is_explained (&sums))
-        check->error_ratio = MAX (sums.removed - sums.there + 2 * sums.response, 0) / sums.left;
+        check->error_ratio = MAX (expected, 0) / sums.left;
+      if (expected <= 0 && lost (&sums) > 1)
+        {
+          check->error_ratio = lost (&sums);
+          if (check->fit == GW_FIT_AGREES)
+            check->fit = GW_FIT_LOST;
+        }
       if (unsure > 1 && check->error_ratio < unsure)
         {
           check->error_ratio = unsure;

@@ -167,6 +167,24 @@ test_grain (void)
   g_assert_cmpfloat (fabs (log (found.error_ratio / actual)), <, 0.3);
 }
 
+/* A texture that is missing is as far from the clean photo as noise that was added; but it cannot be removed. */
+static void
+test_lost (void)
+{
+  const SceneNoise none = { 0 }, kind = { .base = { 12, 12, 12 } };
+  g_autoptr (Image) smooth = scene_new (SIDE, SIDE, 3, &none, FALSE, 5);
+  g_autoptr (Image) textured = scene_new (SIDE, SIDE, 3, &kind, FALSE, 5);
+  const GwNoise noise = gw_noise_white (12 / 255.);
+  g_autoptr (GwModel) model = load_model (weights_path ("fast.safetensors"));
+  const GwSelfCheck found = check (model, smooth, &noise, &noise);
+  double variance, doubtful;
+  const double actual = actual_ratio (model, textured, smooth, &noise, &variance, &doubtful);
+
+  g_test_message ("error %.2f times the predicted, self-check %.2f", actual, found.error_ratio);
+  g_assert_cmpint (found.fit, ==, GW_FIT_LOST);
+  g_assert_cmpfloat (fabs (log (found.error_ratio / sqrt (actual))), <, 0.1);
+}
+
 /* Nothing contradicts a level that could hardly be measured, but the variance cannot be sure either. */
 static void
 test_unsure (void)
@@ -261,6 +279,7 @@ main (int argc, char **argv)
   g_test_add_func ("/self-check/grain-size", test_grain_size);
   g_test_add_func ("/self-check/level", test_level);
   g_test_add_func ("/self-check/grain", test_grain);
+  g_test_add_func ("/self-check/lost", test_lost);
   g_test_add_func ("/self-check/unsure", test_unsure);
   g_test_add_func ("/self-check/nothing", test_nothing);
   g_test_add_func ("/self-check/misfit-widens", test_misfit_widens);

@@ -99,6 +99,10 @@ gw_photo_noise_verdict (const GwPhotoNoise *noise)
     case GW_FIT_COARSER:
       g_string_append (text, _ ("The photo's noise is coarser than assumed."));
       break;
+    case GW_FIT_LOST:
+      g_string_append (text,
+                       _ ("What was measured is detail that was lost, as after JPEG, more than noise."));
+      break;
     case GW_FIT_UNSURE:
       g_string_append_printf (
           text, _ ("How strong the photo's noise is could not be measured well: give or take %.0f %%."),
@@ -116,7 +120,7 @@ gw_photo_noise_verdict (const GwPhotoNoise *noise)
 void
 gw_photo_noise_add_json (const GwPhotoNoise *noise, JsonBuilder *builder)
 {
-  static const char *fits[] = { "unknown", "agrees", "stronger", "weaker", "coarser", "unsure" };
+  static const char *fits[] = { "unknown", "agrees", "stronger", "weaker", "coarser", "lost", "unsure" };
 
   json_builder_set_member_name (builder, "noise_level");
   json_builder_add_double_value (builder, noise->levels);
