@@ -357,7 +357,7 @@ gboolean gw_noise_refine (const GwModel *model, const GwPhoto *photo, GwNoise *n
 
 /**
  * gw_noise_add_jpeg:
- * @photo: as JPEG left it: not moved, enlarged or changed since
+ * @photo: as JPEG left it but for its edges: not enlarged or changed since
  * @noise: (inout): the noise that is left in it
  *
  * Adds what JPEG has rounded away, as far as the photo shows by which steps: between the noise of a photo's smooth places and all in

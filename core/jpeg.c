@@ -5,7 +5,8 @@
  * What was lost: of coefficients that are not zero, as much as lies between two teeth; of the others, as much as a
  * Laplace distribution with that share of zeros has there (Lam and Goodman 2000).
  *
- * Colour is mostly stored at half the size, or half as wide.  Decoders enlarge it by a triangle filter, which is undone here.
+ * Colour is mostly stored at half the size, or half as wide.  Decoders enlarge it by a triangle filter, which is undone here.  In a
+ * photo that was cropped since, blocks may begin anywhere: where the combs are clearest, there they do.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -21,13 +22,17 @@
 #define MARGIN (2 * TAPS) /* pixels that this takes */
 #define REGION (UNIT + 2 * MARGIN)
 #define MOST_UNITS 1000
+#define SIGHTS 6 /* across and down, places by which the grid is found */
+#define SIGHT (REGION + UNIT)
+#define SURELY 100.f  /* log-likelihood by which a grid is the right one */
 #define CLIPPED 0.02f /* share of a block's pixels up to which its coefficients are still on their combs */
 #define LARGEST_STEP 120
-#define NEAR 0.6f    /* levels from a tooth, where whole levels of the pixels leave a coefficient */
-#define MOSTLY 0.93f /* share of the coefficients that lie there */
-#define FEWEST 3     /* coefficients beside zero that tell a step */
-#define CLEAR 10.f   /* log-likelihood by which there is one */
-#define PEAKED 0.8f  /* of what a Laplace distribution has about zero, as found on photos */
+#define BRIGHTEST 1e4f /* levels: what is brighter was never JPEG's, nor are there teeth to be counted */
+#define NEAR 0.6f      /* levels from a tooth, where whole levels of the pixels leave a coefficient */
+#define MOSTLY 0.93f   /* share of the coefficients that lie there */
+#define FEWEST 3       /* coefficients beside zero that tell a step */
+#define CLEAR 10.f     /* log-likelihood by which there is one */
+#define PEAKED 0.8f    /* of what a Laplace distribution has about zero, as found on photos */
 /* Of colour's energy, from one octave to the next finer one: where JPEG has left neither, and where only the finest went, with half
  * the size. */
 #define DECAY 0.15f
@@ -104,6 +109,14 @@ survey_init (Survey *survey)
     survey->sharp[i] = (1 - ratio) / (1 + ratio) * pow (ratio, abs (i - TAPS));
 }
 
+/* Without any blocks. */
+static void
+survey_begin (Survey *survey)
+{
+  for (int p = 0; p < PLANES; p++)
+    survey->planes[p].n_clean = survey->planes[p].n_clipped = 0;
+}
+
 static void
 survey_clear (Survey *survey)
 {
@@ -171,72 +184,44 @@ add_colour (Survey *survey, float plane[REGION][REGION], gboolean clean)
   add_block (survey, small[0], BLOCK, clean, &survey->planes[COLOUR_HALVED]);
 }
 
-/* Adds the unit in the middle of the region at @pixels. */
+/* Adds the unit in the middle of the region at @pixels; if @luma, of that only. */
 static void
-add_unit (const float *pixels, gsize stride, int channels, Survey *survey)
+add_unit (const float *pixels, gsize stride, int channels, gboolean luma, Survey *survey)
 {
   static const float weights[3][3] = { { 0.299f, 0.587f, 0.114f },
                                        { -0.168736f, -0.331264f, 0.5f },
                                        { 0.5f, -0.418688f, -0.081312f } }; /* ITU-T T.871 */
   float planes[3][REGION][REGION];
+  const int margin = luma ? 0 : MARGIN, wanted = luma ? 1 : channels;
   int clipped[2][2] = { 0 }, n_clipped = 0;
 
-  for (int y = 0; y < REGION; y++)
-    for (int x = 0; x < REGION; x++)
+  for (int y = MARGIN - margin; y < MARGIN + UNIT + margin; y++)
+    for (int x = MARGIN - margin; x < MARGIN + UNIT + margin; x++)
       {
         const int down = y - MARGIN, across = x - MARGIN;
         const float *pixel = pixels + y * stride + x * channels;
 
-        for (int c = 0; c < channels; c++)
+        for (int c = 0; c < wanted; c++)
           {
             planes[c][y][x] = 255 * pixel[0];
             if (channels == 3)
               planes[c][y][x]
                   = 255 * (weights[c][0] * pixel[0] + weights[c][1] * pixel[1] + weights[c][2] * pixel[2]);
-            if (!isfinite (planes[c][y][x]))
+            if (!(fabsf (planes[c][y][x]) < BRIGHTEST))
               return;
-            if (gw_is_clipped (pixel[c]) && down >= 0 && down < UNIT && across >= 0 && across < UNIT)
-              {
-                clipped[down / BLOCK][across / BLOCK]++;
-                n_clipped++;
-              }
           }
+        for (int c = 0; c < channels; c++)
+          if (gw_is_clipped (pixel[c]) && down >= 0 && down < UNIT && across >= 0 && across < UNIT)
+            {
+              clipped[down / BLOCK][across / BLOCK]++;
+              n_clipped++;
+            }
       }
   for (int k = 0; k < 4; k++)
     add_block (survey, &planes[0][MARGIN + k / 2 * BLOCK][MARGIN + k % 2 * BLOCK], REGION,
                clipped[k / 2][k % 2] <= CLIPPED * BLOCK * BLOCK, &survey->planes[LUMA]);
-  for (int c = 1; c < channels; c++)
+  for (int c = 1; c < wanted; c++)
     add_colour (survey, planes[c], n_clipped <= CLIPPED * UNIT * UNIT);
-}
-
-/* Units all over the photo, but for its edges. */
-static gboolean
-read_units (const GwPhoto *photo, Survey *survey, GCancellable *cancellable, GError **error)
-{
-  const gsize stride = (gsize) photo->width * photo->channels;
-  const int across = (photo->width - MARGIN) / UNIT - 1, down = (photo->height - MARGIN) / UNIT - 1;
-  int step = 1;
-  g_autofree float *rows = NULL;
-
-  if (across < 1 || down < 1)
-    return TRUE;
-  while ((gint64) ((across + step - 1) / step) * ((down + step - 1) / step) > MOST_UNITS)
-    step++;
-  if (!(rows = g_try_new (float, REGION *stride)))
-    {
-      g_set_error (error, GW_ERROR, GW_ERROR_MEMORY,
-                   _ ("There is not enough memory for a photo %d pixels wide."), photo->width);
-      return FALSE;
-    }
-  for (int y = 0; y < down; y += step)
-    {
-      if (g_cancellable_set_error_if_cancelled (cancellable, error)
-          || !photo->read ((y + 1) * UNIT - MARGIN, REGION, rows, photo->data, error))
-        return FALSE;
-      for (int x = 0; x < across; x += step)
-        add_unit (rows + ((x + 1) * UNIT - MARGIN) * photo->channels, stride, photo->channels, survey);
-    }
-  return TRUE;
 }
 
 /* ---- Steps ----------------------------------------------------------------------------------------------- */
@@ -315,6 +300,132 @@ find_steps (const Blocks *blocks, const guint8 standard[BLOCK * BLOCK], float st
       steps[k] = sum / sum_standard * standard[k];
 
   return likelihood;
+}
+
+/* ---- The grid -------------------------------------------------------------------------------------------- */
+
+/* The log-likelihood of combs in a plane if the grid begins at @left, @top.  @sights: SIGHTS x SIGHTS parts of the photo, of SIGHT x SIGHT
+ * pixels, that begin at multiples of UNIT. */
+static float
+judge_grid (const float *sights, int channels, int left, int top, int plane, Survey *survey)
+{
+  const gsize stride = SIGHT * channels;
+  const int x = (left - MARGIN + UNIT) % UNIT, y = (top - MARGIN + UNIT) % UNIT;
+  float steps[BLOCK * BLOCK];
+
+  survey_begin (survey);
+  for (int i = 0; i < SIGHTS * SIGHTS; i++)
+    add_unit (sights + i * SIGHT * stride + y * stride + x * channels, stride, channels, plane == LUMA,
+              survey);
+
+  return find_steps (&survey->planes[plane], plane == LUMA ? standard_luma : standard_colour, steps);
+}
+
+/* Photos that were cropped since have a grid that begins anywhere; that of halved colour is twice as wide. */
+static void
+search_grid (const float *sights, int channels, Survey *survey, int *left, int *top)
+{
+  float likeliest = judge_grid (sights, channels, 0, 0, LUMA, survey);
+
+  *left = *top = 0;
+  for (int i = 1; i < BLOCK * BLOCK && likeliest < SURELY; i++)
+    {
+      const float found = judge_grid (sights, channels, i % BLOCK, i / BLOCK, LUMA, survey);
+
+      if (found > likeliest)
+        {
+          likeliest = found;
+          *left = i % BLOCK;
+          *top = i / BLOCK;
+        }
+    }
+  likeliest = 0;
+  for (int i = 0, x = *left, y = *top; i < 4 && channels == 3; i++)
+    {
+      const int across = x + i % 2 * BLOCK, down = y + i / 2 * BLOCK;
+      const float found = judge_grid (sights, channels, across, down, COLOUR_HALVED, survey);
+
+      if (found > likeliest)
+        {
+          likeliest = found;
+          *left = across;
+          *top = down;
+        }
+    }
+}
+
+static float *
+new_rows (const GwPhoto *photo, int n, GError **error)
+{
+  float *rows = g_try_new (float, (gsize) n * photo->width * photo->channels);
+
+  if (!rows)
+    g_set_error (error, GW_ERROR, GW_ERROR_MEMORY,
+                 _ ("There is not enough memory for a photo %d pixels wide."), photo->width);
+  return rows;
+}
+
+static gboolean
+find_grid (const GwPhoto *photo, Survey *survey, int *left, int *top, GCancellable *cancellable,
+           GError **error)
+{
+  const gsize length = SIGHT * photo->channels;
+  g_autofree float *sights = g_new (float, SIGHTS *SIGHTS *SIGHT *length);
+  g_autofree float *rows = NULL;
+
+  *left = *top = 0;
+  if (photo->width < SIGHT || photo->height < SIGHT)
+    return TRUE;
+  if (!(rows = new_rows (photo, SIGHT, error)))
+    return FALSE;
+  for (int i = 0; i < SIGHTS; i++)
+    {
+      const int y = (gint64) (photo->height - SIGHT) * i / (SIGHTS - 1) / UNIT * UNIT;
+
+      if (g_cancellable_set_error_if_cancelled (cancellable, error)
+          || !photo->read (y, SIGHT, rows, photo->data, error))
+        return FALSE;
+      for (int k = 0; k < SIGHTS * SIGHT; k++)
+        {
+          const int x = (gint64) (photo->width - SIGHT) * (k / SIGHT) / (SIGHTS - 1) / UNIT * UNIT;
+
+          memcpy (sights + ((gsize) i * SIGHTS * SIGHT + k) * length,
+                  rows + ((gsize) (k % SIGHT) * photo->width + x) * photo->channels, sizeof (float) * length);
+        }
+    }
+  search_grid (sights, photo->channels, survey, left, top);
+
+  return TRUE;
+}
+
+/* Units all over the photo, but for its edges, of a grid that begins at @left, @top. */
+static gboolean
+read_units (const GwPhoto *photo, int left, int top, Survey *survey, GCancellable *cancellable,
+            GError **error)
+{
+  const gsize stride = (gsize) photo->width * photo->channels;
+  const int across = (photo->width - left - MARGIN) / UNIT - 1,
+            down = (photo->height - top - MARGIN) / UNIT - 1;
+  int step = 1;
+  g_autofree float *rows = NULL;
+
+  survey_begin (survey);
+  if (across < 1 || down < 1)
+    return TRUE;
+  while ((gint64) ((across + step - 1) / step) * ((down + step - 1) / step) > MOST_UNITS)
+    step++;
+  if (!(rows = new_rows (photo, REGION, error)))
+    return FALSE;
+  for (int y = 0; y < down; y += step)
+    {
+      if (g_cancellable_set_error_if_cancelled (cancellable, error)
+          || !photo->read (top + (y + 1) * UNIT - MARGIN, REGION, rows, photo->data, error))
+        return FALSE;
+      for (int x = 0; x < across; x += step)
+        add_unit (rows + (left + (x + 1) * UNIT - MARGIN) * photo->channels, stride, photo->channels, FALSE,
+                  survey);
+    }
+  return TRUE;
 }
 
 /* What was lost by those steps, and what was kept. */
@@ -427,10 +538,12 @@ gw_noise_add_jpeg (const GwPhoto *photo, GwNoise *noise, GCancellable *cancellab
   GwNoise both = *noise;
   Survey survey;
   float variance, grey, colour = 0, total;
+  int left, top;
   gboolean done;
 
   survey_init (&survey);
-  done = read_units (photo, &survey, cancellable, error);
+  done = find_grid (photo, &survey, &left, &top, cancellable, error)
+         && read_units (photo, left, top, &survey, cancellable, error);
   if (done && survey.planes[LUMA].n_clean + survey.planes[LUMA].n_clipped > 0)
     {
       find_loss (&survey, channels, luma, chroma);

@@ -365,9 +365,10 @@ test_jpeg (void)
       const int width = 320, height = 240, channels = kinds[i].channels;
       g_autoptr (Image) clean = leaves_new (width, height, channels, 40 + i),
                         saved = image_crop (clean, 0, 0, width, height);
+      g_autoptr (Image) cropped = NULL;
       GwPhoto photo = { width, height, channels, image_read, clean };
       const GwNoise little = gw_noise_white (0.5 / 255);
-      GwNoise noise = little;
+      GwNoise noise = little, of_cropped = little;
       double lost = 0, told = 0;
 
       g_assert_true (gw_noise_add_jpeg (&photo, &noise, NULL, NULL));
@@ -385,6 +386,13 @@ test_jpeg (void)
       g_assert_cmpfloat (sqrt (lost), >, 2);
       g_assert_cmpfloat (fabs (log (told / lost) / 2), <, 0.3);
       g_assert_cmpfloat (noise.level_error, >, 0.2);
+
+      /* Cropped, when blocks begin anywhere. */
+      cropped = image_crop (saved, 13, 6, width - 16, height - 16);
+      photo = (GwPhoto) { width - 16, height - 16, channels, image_read, cropped };
+      g_assert_true (gw_noise_add_jpeg (&photo, &of_cropped, NULL, NULL));
+      g_test_message ("cropped, told %.2f times as much", of_cropped.level[0][4] / noise.level[0][4]);
+      g_assert_cmpfloat (fabs (log (of_cropped.level[0][4] / noise.level[0][4])), <, 0.1);
 
       /* Where the noise is more than that already, it stays. */
       noise = gw_noise_white (30. / 255);

@@ -24,7 +24,8 @@ from photos import Photos
 
 HEAD = 'l1', 'l2'
 BATCH, CROP = 4, 192
-RATE, FALL = 2e-3, 0.6              # learning rate; share of the time in which it falls to zero
+RATE, FALL = 1e-3, 0.7              # learning rate; share of the time in which it falls to zero
+GREY, EXPOSED = 0.3, 0.5            # shares of photos made grey, and made darker or overexposed
 FLOOR = 0.3 / 255                   # a photo without noise has this; the logarithm needs some
 LEAST, MOST = -3, 1                 # bounds of what is to be learned
 EACH = 0.1                          # weight of every vote's own error, beside that of their mean
@@ -97,6 +98,8 @@ def sample(x, generator):
     count = len(x)
     uniform = lambda *shape: torch.rand((count, *shape), generator=generator)
     normal = lambda *shape: torch.randn((count, *shape), generator=generator)
+    exposure = torch.where(uniform(1, 1, 1) < EXPOSED, 0.25 * 8 ** uniform(1, 1, 1), 1)
+    x = (exposure * x).clamp(max=1)
     kind = torch.randint(5, (1,), generator=generator).item()
     if kind == 0:
         y = rounded(x + noise.levels(x, generator) * uniform(1, 1, 1) ** 1.5 * normal(*x.shape[1:]))
@@ -104,7 +107,7 @@ def sample(x, generator):
         y = rounded(x + coloured(x, generator))
     else:
         x, y = photograph(x, generator, shot=2e-7 * 30000 ** torch.rand(1, generator=generator).item())
-    grey = torch.rand(1, generator=generator) < 0.12
+    grey = torch.rand(1, generator=generator) < GREY
     if grey:
         x, y = (t.mean(1, keepdim=True).expand(-1, 3, -1, -1) for t in (x, y))
 
