@@ -6,9 +6,9 @@
  * expected; the model predicts its own, the mean of C. They differ where the noise is stronger, weaker or coarser than
  * the model was told.
  *
- * No error is below zero; where that comes out, what was measured is not independent of the photo: detail that is missing, as
- * after JPEG, or none of it is there. In the first case what was not removed is left, |y - D|^2 less than tr S, for a posterior
- * mean is at right angles to its error, whatever the noise.
+ * That takes noise for independent of the photo. Detail that is missing, as after JPEG, is not: then the error seems less than
+ * predicted, even less than nothing. But whatever the noise, a posterior mean is at right angles to its error, so what was not
+ * removed is left: tr S - |y - D|^2.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -154,8 +154,8 @@ judge (const Sums *sums, const GwModel *model, const GwNoise *assumed)
                                                           : GW_FIT_AGREES;
 }
 
-/* How much larger the squared error is than predicted, if it was measured as below zero: the middle between what it is if detail is
- * missing and, 1, if the level was measured too high. */
+/* How much larger the squared error is than predicted, where it seemed less: the middle between what it is if detail is missing and, 1, if
+ * the level was measured too high. */
 static double
 lost (const Sums *sums)
 {
@@ -220,12 +220,13 @@ gw_self_check (const GwModel *model, const GwPhoto *photo, const GwNoise *assume
       check->level_ratio = sqrt (sums.there / sums.assumed);
       check->fit = judge (&sums, model, assumed);
       if (check->fit != GW_FIT_AGREES || !is_explained (&sums))
-        check->error_ratio = MAX (expected, 0) / sums.left;
-      if (expected <= 0 && lost (&sums) > 1)
         {
-          check->error_ratio = lost (&sums);
-          if (check->fit == GW_FIT_AGREES)
-            check->fit = GW_FIT_LOST;
+          check->error_ratio = MAX (expected, 0) / sums.left;
+          if (check->fit == GW_FIT_AGREES && check->error_ratio < 1 && lost (&sums) > 1)
+            {
+              check->error_ratio = lost (&sums);
+              check->fit = GW_FIT_LOST;
+            }
         }
       if (unsure > 1 && check->error_ratio < unsure)
         {
