@@ -1,10 +1,11 @@
 """Measures the program on cameras' noise, nothing told to it: is the result close, and is the uncertainty true?
 
-    evaluate_cameras.py PROGRAM [--model NAME|FILE] [--pairs FOLDER] [--photos FOLDER] [--white FOLDER] [--clean FOLDER]
-        [--figures OUT.png]
+    evaluate_cameras.py PROGRAM [--model NAME|FILE] [--pairs FOLDER] [--treated FOLDER] [--photos FOLDER] [--white FOLDER]
+        [--clean FOLDER] [--figures OUT.png]
 
 --pairs: real photos NAME_real.* and, as good as clean, NAME_mean.* of the same scene; a row each, and the worst five, where
-the error is farthest from the one predicted, in OUT.png. --photos: clean photos, taken by synthetic cameras (camera.py); a
+the error is farthest from the one predicted, in OUT.png. --treated: the same, as people treat photos before they denoise them; a
+row for every treatment. --photos: clean photos, taken by synthetic cameras (camera.py); a
 row for every ISO, JPEG quality, method of demosaicing and kind of photo, the rest as it comes. --white: clean photos with white noise;
 a row for every level, of the estimate alone. --clean: clean photos as they are, and of each the crop that is texture all
 over; what is estimated there is wrong but for the noise that the photo has itself.
@@ -19,6 +20,7 @@ over; what is estimated there is wrong but for the noise that the photo has itse
 SPDX-License-Identifier: GPL-3.0-or-later
 """
 import argparse
+import io
 import json
 import subprocess
 import tempfile
@@ -111,6 +113,40 @@ def summary(cases):
             f'{np.median(ratio):.2f} | {((0.5 < ratio) & (ratio < 2)).mean():.0%}')
 
 
+def resized(factor):
+    return lambda picture: np.asarray(Image.fromarray(picture).resize(
+        [int(side * factor) for side in picture.shape[1::-1]], Image.Resampling.BOX if factor < 1 else Image.Resampling.BICUBIC))
+
+
+def saved(quality):
+    def save(picture):
+        file = io.BytesIO()
+        Image.fromarray(picture).save(file, 'JPEG', quality=quality)
+        return np.asarray(Image.open(file))
+    return save
+
+
+def toned(curve):
+    return lambda picture: (255 * curve(picture / 255).clip(0, 1)).round().astype(np.uint8)
+
+
+def to_grey(picture):
+    return picture.mean(2).round().astype(np.uint8)
+
+
+def evaluate_treated(program, model, folder):
+    """JPEG is not what the clean photo gets, so that what it takes is counted."""
+    middle = lambda picture: picture[100:240, 200:340]
+    treatments = {'half the size': (resized(0.5),) * 2, '1.5 times the size': (resized(1.5),) * 2,
+                  'JPEG 80': (np.asarray, saved(80)), 'JPEG 50': (np.asarray, saved(50)),
+                  'shadows raised': (toned(lambda t: t ** (1 / 1.6)),) * 2, '1.8 times as bright': (toned(lambda t: 1.8 * t),) * 2,
+                  'grey': (to_grey,) * 2, '140x140 of it': (middle,) * 2}
+    print('| treated | noisy | denoised | level, median | as sure as said | error / variance, median | in 0.5-2 |\n'
+          '|---|---|---|---|---|---|---|')
+    for name, (to_clean, to_noisy) in treatments.items():
+        print(f'| {name} |', summary([Case(program, model, to_clean(x), to_noisy(y)) for _, x, y in real_pairs(folder)]), '|', flush=True)
+
+
 def evaluate_pairs(program, model, folder, figures):
     print('| photo | noisy | denoised | level | give or take | error / variance | self-check |\n|---|---|---|---|---|---|---|')
     cases = {}
@@ -139,8 +175,7 @@ def evaluate_synthetic(program, model, folder):
              'dark': lambda *which: as_it_comes(*which) * 0.25,
              'overexposed': lambda *which: (as_it_comes(*which) * 1.8).clamp(max=1)}
     settings |= {name: {'take': take} for name, take in kinds.items()}
-    parts = {'grey': lambda picture: picture.mean(2).round().astype(np.uint8),
-             f'small, {SMALL}x{SMALL}': lambda picture: picture[:SMALL, :SMALL]}
+    parts = {'grey': to_grey, f'small, {SMALL}x{SMALL}': lambda picture: picture[:SMALL, :SMALL]}
     print('| camera | noisy | denoised | level, median | as sure as said | error / variance, median | in 0.5-2 |\n'
           '|---|---|---|---|---|---|---|')
     for name in [*settings, *parts]:
@@ -195,6 +230,7 @@ def main():
     parser.add_argument('program')
     parser.add_argument('--model')
     parser.add_argument('--pairs', type=Path)
+    parser.add_argument('--treated', type=Path)
     parser.add_argument('--photos', type=Path)
     parser.add_argument('--white', type=Path)
     parser.add_argument('--clean', type=Path)
@@ -202,6 +238,8 @@ def main():
     arguments = parser.parse_args()
     if arguments.pairs:
         evaluate_pairs(arguments.program, arguments.model, arguments.pairs, arguments.figures)
+    if arguments.treated:
+        evaluate_treated(arguments.program, arguments.model, arguments.treated)
     if arguments.photos:
         evaluate_synthetic(arguments.program, arguments.model, arguments.photos)
     if arguments.white:
