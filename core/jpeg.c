@@ -365,6 +365,7 @@ new_rows (const GwPhoto *photo, int n, GError **error)
   return rows;
 }
 
+/* Where blocks begin: @left and @top of the first one of a unit, each less than UNIT. */
 static gboolean
 find_grid (const GwPhoto *photo, Survey *survey, int *left, int *top, GCancellable *cancellable,
            GError **error)

@@ -215,18 +215,14 @@ gw_self_check (const GwModel *model, const GwPhoto *photo, const GwNoise *assume
     return FALSE;
   if (sums.there > 0 && sums.assumed > 0 && sums.left > 0)
     {
-      const double expected = sums.removed - sums.there + 2 * sums.response;
-
       check->level_ratio = sqrt (sums.there / sums.assumed);
       check->fit = judge (&sums, model, assumed);
       if (check->fit != GW_FIT_AGREES || !is_explained (&sums))
+        check->error_ratio = MAX (sums.removed - sums.there + 2 * sums.response, 0) / sums.left;
+      if (check->fit == GW_FIT_AGREES && check->error_ratio < 1 && lost (&sums) > 1)
         {
-          check->error_ratio = MAX (expected, 0) / sums.left;
-          if (check->fit == GW_FIT_AGREES && check->error_ratio < 1 && lost (&sums) > 1)
-            {
-              check->error_ratio = lost (&sums);
-              check->fit = GW_FIT_LOST;
-            }
+          check->error_ratio = lost (&sums);
+          check->fit = GW_FIT_LOST;
         }
       if (unsure > 1 && check->error_ratio < unsure)
         {
