@@ -8,43 +8,37 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 
 
-def orthogonal(matrices, dtype):
-    """Nearest semi-orthogonal matrix, roughly (singular values 0.7-1.2), by five Newton-Schulz steps. (N,R,C)
-    bfloat16 is enough."""
-    x = matrices.to(dtype)
-    tall = x.shape[1] > x.shape[2]
-    if tall:
-        x = x.mT
-    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-12)
+def orthogonal(x):
+    """Nearest semi-orthogonal matrix, roughly (singular values 0.7-1.2), by five Newton-Schulz steps. (R,C)
+    Every step multiplies x from the left by a polynomial in x x^T, so all but the last product are of that smaller matrix."""
+    if x.shape[0] > x.shape[1]:
+        return orthogonal(x.mT).mT
+    x = x / (x.norm() + 1e-12)
+    gram, product = x @ x.mT, None
     for _ in range(5):
-        square = x @ x.mT
-        x = 3.4445 * x + (-4.7750 * square + 2.0315 * square @ square) @ x
-    return (x.mT if tall else x).float()
+        step = torch.addmm(gram, gram, gram, beta=-4.7750, alpha=2.0315)
+        step.diagonal().add_(3.4445)
+        product = step if product is None else step @ product
+        gram = step @ gram @ step
+    return product @ x
 
 
 class Muon(torch.optim.Optimizer):
-    """For convolution kernels, taken as matrices of outputs by inputs times places. `dtype` is the precision to make
-    them orthogonal in, the fastest that the device has."""
+    """For convolution kernels, taken as matrices of outputs by inputs times places."""
 
-    def __init__(self, parameters, lr, dtype, momentum=0.95, weight_decay=0.0):
-        self.dtype = dtype
-        self.threads = ThreadPoolExecutor(torch.get_num_threads())     # a CPU's batched product uses one thread only
-        super().__init__(parameters, dict(lr=lr, momentum=momentum, weight_decay=weight_decay))
+    def __init__(self, parameters, lr, momentum=0.95):
+        # A processor's products of this size are best done by one thread each.
+        self.threads = ThreadPoolExecutor(torch.get_num_threads(), initializer=torch.set_num_threads, initargs=(1,))
+        super().__init__(parameters, dict(lr=lr, momentum=momentum))
 
-    @torch.no_grad()
     def step(self):
         for group in self.param_groups:
-            shapes = {}
-            for p in group['params']:
-                if p.grad is not None:
-                    shapes.setdefault(p.shape, []).append(p)
-            for shape, alike in shapes.items():
-                for p in alike:
-                    self.state[p].setdefault('momentum', torch.zeros_like(p)).lerp_(p.grad, 1 - group['momentum'])
-                updates = [p.grad.lerp(self.state[p]['momentum'], group['momentum']) for p in alike]
-                parts = torch.stack(updates).flatten(2).chunk(torch.get_num_threads() if updates[0].is_cpu else 1)
-                updates = torch.cat(list(self.threads.map(lambda part: orthogonal(part, self.dtype), parts)))
-                scale = 0.2 * max(updates.shape[1:]) ** 0.5
-                for p, update in zip(alike, updates):
-                    p.mul_(1 - group['lr'] * group['weight_decay'])
-                    p.add_(update.view(shape), alpha=-group['lr'] * scale)
+            @torch.no_grad()            # a thread's own setting
+            def update(p):
+                momentum = self.state[p].setdefault('momentum', torch.zeros_like(p)).lerp_(p.grad, 1 - group['momentum'])
+                direction = p.grad.lerp(momentum, group['momentum']).permute(0, 2, 3, 1)       # as it lies in memory
+                step = orthogonal(direction.flatten(1))
+                p.permute(0, 2, 3, 1).add_(step.view(direction.shape), alpha=-group['lr'] * 0.2 * max(step.shape) ** 0.5)
+
+            parameters = sorted((p for p in group['params'] if p.grad is not None), key=torch.Tensor.numel, reverse=True)
+            list((map if parameters[0].is_cuda else self.threads.map)(update, parameters))

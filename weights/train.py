@@ -21,11 +21,14 @@ import os
 import time
 from pathlib import Path
 
+os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')      # its threads and PyTorch's wait for each other
+
 import numpy as np
 import torch
 
 import model
 import noise
+import residual
 from camera import photograph
 from grow import grow
 from muon import Muon
@@ -101,12 +104,6 @@ def camera_losses(net, x, level_error, generator, beta=BETA):
     return first.mean(), second.mean(), zms
 
 
-def fastest(device):
-    """The precision for the inner layers: bfloat16 where the device has instructions for it, else it is slower."""
-    has_bfloat16 = device == 'cuda' or torch.cpu._is_avx512_bf16_supported()
-    return torch.bfloat16 if has_bfloat16 else torch.float32
-
-
 @torch.no_grad()
 def validate(net, x):
     """-> PSNR at every validation level, averaged over crops, and ZMS over all. The same noise every time."""
@@ -146,15 +143,16 @@ def main():
              'noise_planes': 3 + noise.GRAIN * arguments.camera}
     net = grow(model.load(arguments.start), **shape) if arguments.start else model.ScoreNet(**shape)
     net = net.to(device)
-    dtype = fastest(device)
-    if dtype == torch.bfloat16:
-        # It drowns noise below about 3 levels, so the layers that touch y and the residual stay in float32.
-        net.to(memory_format=torch.channels_last)
-        net.trunk = torch.autocast(device, dtype=dtype)(net.trunk)
+    net.to(memory_format=torch.channels_last)
+    if device == 'cuda':
+        # bfloat16 drowns noise below about 3 levels, so the layers that touch y and the residual stay in float32.
+        net.trunk = torch.autocast(device, dtype=torch.bfloat16)(net.trunk)
+    else:
+        residual.use(net)
     ema = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     kernels = {name: p for name, p in net.named_parameters() if p.dim() == 4 and name.split('.')[0] in TRUNK}
     others = [p for name, p in net.named_parameters() if name not in kernels]
-    optimisers = [torch.optim.AdamW(others, lr=0, weight_decay=1e-5, betas=(0.9, 0.99)), Muon(kernels.values(), lr=0, dtype=dtype)]
+    optimisers = [torch.optim.AdamW(others, lr=0, weight_decay=1e-5, betas=(0.9, 0.99)), Muon(kernels.values(), lr=0)]
     step, elapsed = 0, 0.0
 
     arguments.out.mkdir(parents=True, exist_ok=True)
