@@ -14,6 +14,7 @@ import torch
 
 import model
 import noise
+import residual
 import tensorfile
 from photos import Photos, with_grain
 from train import WARM_UP, white_losses
@@ -43,7 +44,9 @@ def main():
     if not trained.white_head:
         net.w1.load_state_dict(net.h1.state_dict())
         net.w2.load_state_dict(net.h2.state_dict())
-    net = net.to(device, memory_format=torch.channels_last).requires_grad_(False)
+    net = net.to(device).requires_grad_(False)
+    if device == 'cpu':
+        residual.use(net)
     head = {name: p.requires_grad_(True) for name, p in net.named_parameters() if name.split('.')[0] in HEAD}
     optimiser = torch.optim.Adam(head.values(), betas=(0.9, 0.99))
     photos, generator = Photos(arguments.photos, CROP, device), torch.Generator(device).manual_seed(0)

@@ -143,6 +143,7 @@ def main():
     net = model.ScoreNet(trained.widths, trained.blocks, trained.shuffle, trained.noise_planes, True, trained.white_head)
     net.load_state_dict(trained.state_dict(), strict=False)
     net.requires_grad_(False)
+    residual.use(net)
     head = {name: p.requires_grad_(True) for name, p in net.named_parameters() if name.split('.')[0] in HEAD}
     mean = {name: p.detach().clone() for name, p in head.items()}
     optimiser = torch.optim.AdamW(head.values(), weight_decay=1e-4)

@@ -87,7 +87,8 @@ class Residual(torch.autograd.Function):
 
 
 def use(net):
-    """Has the residual blocks of net, on the CPU and channels_last, computed so."""
+    """Has the residual blocks of a network on the CPU computed so, and its images laid out for that."""
+    net.to(memory_format=torch.channels_last)
     library().mallopt(M_MMAP_THRESHOLD, 2 ** 30)        # memory that is given back comes anew with every step, cleared:
     library().mallopt(M_TRIM_THRESHOLD, 2 ** 31 - 1)    # a tenth of the time
     for block in net.modules():

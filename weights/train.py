@@ -143,9 +143,9 @@ def main():
              'noise_planes': 3 + noise.GRAIN * arguments.camera}
     net = grow(model.load(arguments.start), **shape) if arguments.start else model.ScoreNet(**shape)
     net = net.to(device)
-    net.to(memory_format=torch.channels_last)
     if device == 'cuda':
         # bfloat16 drowns noise below about 3 levels, so the layers that touch y and the residual stay in float32.
+        net.to(memory_format=torch.channels_last)
         net.trunk = torch.autocast(device, dtype=torch.bfloat16)(net.trunk)
     else:
         residual.use(net)
