@@ -12,9 +12,6 @@
 /* Pixels of a row that are one job: their source and result stay in the second-level cache. */
 #define STRETCH 128
 
-/* Tiles for which reading a layer's weights is worth while. */
-#define TILES_WORTH 8
-
 /* Zeroed pixels on either side of a row: readers' tiles reach no farther. */
 #define MARGIN GW_TILE
 
@@ -633,62 +630,33 @@ source_row (const Step *step, int row)
                                                     : NULL;
 }
 
-/* Into how many jobs a row of tiles is cut: as few as may be, but so that the threads have equal shares of @rows of them. */
-static int
-stretches_in_row (const GwLayer *layer, int tiles, int rows, int threads)
-{
-  const int fewest = (tiles + gw_winograd_tiles (layer) - 1) / gw_winograd_tiles (layer);
-  int n = fewest;
-
-  while (n * rows % threads != 0 && tiles / (n + 1) >= TILES_WORTH)
-    n++;
-
-  return n * rows % threads == 0 ? n : fewest;
-}
-
-/* The layer's rows in stretches of tiles; returns how many, or with @tiles NULL how many there would be. */
-static int
-list_tiles (const Step *step, GwTiles *tiles)
+static void
+compute_tiles (const Step *step)
 {
   GwPass *pass = step->pass;
   const GwLayer *layer = step->layer;
   const Ring *ring = &pass->rings[step->number];
   const int in_row = (ring->right - ring->left + GW_TILE - 1) / GW_TILE;
   const int top = tile_row (layer, step->first), bottom = step->first + step->rows;
-  const int stretches = stretches_in_row (layer, in_row, (bottom - top + GW_TILE - 1) / GW_TILE,
-                                          gw_workers_count (pass->workers));
-  int n = 0;
+  const int n = (bottom - top + GW_TILE - 1) / GW_TILE;
+  g_autofree GwTiles *tiles = g_new0 (GwTiles, n);
 
-  for (int y = top; y < bottom; y += GW_TILE)
-    for (int k = 0; k < stretches; k++, n++)
-      {
-        const int first = k * in_row / stretches;
+  for (int k = 0; k < n; k++)
+    {
+      const int y = top + GW_TILE * k;
 
-        if (!tiles)
-          continue;
-        tiles[n] = (GwTiles) { .x = ring->left + GW_TILE * first, .n = (k + 1) * in_row / stretches - first };
-        for (int i = 0; i < GW_TILE_SOURCE; i++)
-          tiles[n].rows[i] = source_row (step, y - 1 + i);
-        for (int i = 0; i < GW_TILE; i++)
-          if (y + i >= ring->top && y + i < ring->bottom)
-            {
-              tiles[n].out[i] = gw_pass_row (pass, step->number, y + i);
-              if (layer->addend >= 0)
-                tiles[n].addends[i] = gw_pass_row (pass, layer->addend, y + i);
-            }
-      }
-  return n;
-}
-
-static void
-compute_tiles (const Step *step)
-{
-  const int n = list_tiles (step, NULL);
-  g_autofree GwTiles *tiles = g_new (GwTiles, n);
-
-  list_tiles (step, tiles);
-  gw_winograd_run (step->pass->network->kernels, step->pass->workers, step->layer, tiles, n,
-                   step->pass->rings[step->number].right, step->pass->scratch);
+      for (int i = 0; i < GW_TILE_SOURCE; i++)
+        tiles[k].rows[i] = source_row (step, y - 1 + i);
+      for (int i = 0; i < GW_TILE; i++)
+        if (y + i >= ring->top && y + i < ring->bottom)
+          {
+            tiles[k].out[i] = gw_pass_row (pass, step->number, y + i);
+            if (layer->addend >= 0)
+              tiles[k].addends[i] = gw_pass_row (pass, layer->addend, y + i);
+          }
+    }
+  gw_winograd_run (pass->network->kernels, pass->workers, layer, tiles, n, ring->left, in_row, ring->right,
+                   pass->scratch);
 }
 
 static void

@@ -9,7 +9,7 @@
 #include "network.h"
 #include "workers.h"
 
-/* Tiles side by side. */
+/* A row of tiles. */
 typedef struct
 {
   const float *rows
@@ -17,13 +17,13 @@ typedef struct
                                         of the last tile and one pixel more */
   const float *addends[GW_TILE]; /* used where the layer has an addend */
   float *out[GW_TILE];           /* NULL outside of the photo */
-  int x, n;                      /* the first column, a multiple of 4; how many tiles */
 } GwTiles;
 
-/* How many tiles are best computed at once. */
+/* How many tiles are best computed at once by one thread. */
 int gw_winograd_tiles (const GwLayer *layer);
 /* How many floats a thread needs for itself. */
 gsize gw_winograd_scratch (const GwLayer *layer);
-/* Computes the layer's @tiles, @n times at most gw_winograd_tiles(); @width: of its rows; @scratch: for all threads. */
+/* Computes @n rows of the layer's tiles, @in_row in each from column @x on, a multiple of 4; @width: of its rows; @scratch: for all
+ * threads. */
 void gw_winograd_run (const GwKernels *kernels, GwWorkers *workers, const GwLayer *layer,
-                      const GwTiles *tiles, int n, int width, float *scratch);
+                      const GwTiles *tiles, int n, int x, int in_row, int width, float *scratch);
