@@ -12,22 +12,20 @@
 #define INLINE static inline __attribute__ ((always_inline))
 #define UNROLL _Pragma ("GCC unroll 16")
 
-/* ROWS x PANELS vectors of sums stay in registers, DEPTH x PANELS of weights in the first-level cache. */
+/* ROWS x PANELS vectors of sums stay in registers. */
 #if defined(__AVX512F__)
 enum
 {
   LANES = 16,
   ROWS = 12,
-  PANELS = 2,
-  DEPTH = 128
+  PANELS = 2
 };
 #elif defined(__AVX2__)
 enum
 {
   LANES = 8,
   ROWS = 6,
-  PANELS = 1,
-  DEPTH = 256
+  PANELS = 1
 };
 #else
 enum
@@ -39,6 +37,7 @@ enum
 
 enum
 {
+  DEPTH = 256,      /* of a product at once: its weights stay in the first-level cache */
   SECOND_LEVEL = 2, /* of the caches, to fetch to */
   T = GW_TILE,
   SOURCE = GW_TILE_SOURCE,
@@ -81,7 +80,7 @@ multiply (const float *source, int stride, int n, const float *weights, int dept
 #else
 
 /* @first to @last: of the depth.  @rows and @panels are constants once inlined.  Every result is one chain of fused
- * multiply-adds, in order of depth.  @next: weights to fetch ahead, one panel of them. */
+ * multiply-adds, in order of depth.  @next: weights to fetch ahead, one panel of them; the next block's source is fetched, too. */
 INLINE void
 multiply_block (const float *source, int stride, const float *weights, int depth, int first, int last,
                 const float *start, float *out, int out_stride, int rows, int panels, const float *next)
@@ -111,6 +110,7 @@ multiply_block (const float *source, int stride, const float *weights, int depth
       Lanes weight[PANELS * VECTORS];
 
       __builtin_prefetch (next + (gsize) k * GW_CHANNELS, 0, SECOND_LEVEL);
+      __builtin_prefetch (source + (gsize) rows * stride + (gsize) k * rows);
 
       UNROLL
       for (int v = 0; v < vectors; v++)
