@@ -267,7 +267,10 @@ transform_sources (const float *const rows[SOURCE], int x, int tiles, int channe
             transform_source (d, v);
             UNROLL
             for (int i = 0; i < SOURCE; i++)
-              store (to + (i * SOURCE + j) * point_stride, v[i]);
+              {
+                store (to + (i * SOURCE + j) * point_stride, v[i]);
+                __builtin_prefetch (to + (i * SOURCE + j) * point_stride + LANES, 1);
+              }
           }
       }
 }
