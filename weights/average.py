@@ -3,7 +3,8 @@ what it forgot (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models").
 
     average.py EARLIER.safetensors LATER.safetensors SHARE OUT.safetensors --training 'one line on data and recipe'
 
-SHARE is the later one's, 0 to 1. The earlier network may be smaller (grow.py). Metadata are the later one's.
+SHARE is the later one's, 0 to 1. The earlier network may be smaller (grow.py). Heads that only one of them has stay
+as they are, to be trained on (calibrate.py). Metadata are the later one's.
 
 SPDX-License-Identifier: GPL-3.0-or-later
 """
@@ -23,12 +24,12 @@ def main():
     parser.add_argument('--training', required=True)
     arguments = parser.parse_args()
 
-    later = model.load(arguments.later)
-    earlier = grow(model.load(arguments.earlier), later.widths, later.blocks, later.noise_planes).state_dict()
-    tensorfile.write(arguments.out, {
-        name: (arguments.share * later.state_dict()[name] + (1 - arguments.share) * tensor).numpy().astype('<f2')
-        for name, tensor in earlier.items()
-    }, tensorfile.read(arguments.later)[1] | {'training': arguments.training})
+    later, earlier = model.load(arguments.later), model.load(arguments.earlier)
+    grown = grow(earlier, later.widths, later.blocks, later.noise_planes).state_dict()
+    tensors = earlier.state_dict() | later.state_dict()
+    tensors |= {name: arguments.share * tensors[name] + (1 - arguments.share) * tensor for name, tensor in grown.items()}
+    tensorfile.write(arguments.out, {name: tensor.numpy().astype('<f2') for name, tensor in tensors.items()},
+                     tensorfile.read(arguments.later)[1] | {'training': arguments.training})
 
 
 if __name__ == '__main__':
