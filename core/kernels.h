@@ -17,6 +17,14 @@ enum
   GW_TILE_POINTS = 36, /* products that it takes, each of all channels */
 };
 
+/* G of the points 0, 1, -1, 2, -2 and infinity: a kernel k becomes G k G^T. */
+static const double gw_kernel_transform[GW_TILE_SOURCE][3] = { { 1 / 4., 0, 0 },
+                                                               { -1 / 6., -1 / 6., -1 / 6. },
+                                                               { -1 / 6., 1 / 6., -1 / 6. },
+                                                               { 1 / 24., 1 / 12., 1 / 6. },
+                                                               { 1 / 24., -1 / 12., 1 / 6. },
+                                                               { 0, 0, 1 } };
+
 typedef struct
 {
   const char *name;

@@ -3,14 +3,6 @@
 
 #include "pages.h"
 
-/* G of the points 0, 1, -1, 2, -2 and infinity */
-static const double kernel_transform[GW_TILE_SOURCE][3] = { { 1 / 4., 0, 0 },
-                                                            { -1 / 6., -1 / 6., -1 / 6. },
-                                                            { -1 / 6., 1 / 6., -1 / 6. },
-                                                            { 1 / 24., 1 / 12., 1 / 6. },
-                                                            { 1 / 24., -1 / 12., 1 / 6. },
-                                                            { 0, 0, 1 } };
-
 void
 gw_weights_shape (const GwLayer *layer, int *depth, int *columns)
 {
@@ -75,15 +67,16 @@ transform (const float *taps, gsize size)
             {
               const float *tap = taps + column * size + first + c;
 
-              half[i][column][c] = kernel_transform[i][0] * tap[0] + kernel_transform[i][1] * tap[3 * size]
-                                   + kernel_transform[i][2] * tap[6 * size];
+              half[i][column][c] = gw_kernel_transform[i][0] * tap[0]
+                                   + gw_kernel_transform[i][1] * tap[3 * size]
+                                   + gw_kernel_transform[i][2] * tap[6 * size];
             }
       for (int i = 0; i < GW_TILE_SOURCE; i++)
         for (int j = 0; j < GW_TILE_SOURCE; j++)
           for (int c = 0; c < GW_CHANNELS; c++)
-            points[(i * GW_TILE_SOURCE + j) * size + first + c] = kernel_transform[j][0] * half[i][0][c]
-                                                                  + kernel_transform[j][1] * half[i][1][c]
-                                                                  + kernel_transform[j][2] * half[i][2][c];
+            points[(i * GW_TILE_SOURCE + j) * size + first + c] = gw_kernel_transform[j][0] * half[i][0][c]
+                                                                  + gw_kernel_transform[j][1] * half[i][1][c]
+                                                                  + gw_kernel_transform[j][2] * half[i][2][c];
     }
   return points;
 }

@@ -40,8 +40,7 @@ class Test(unittest.TestCase):
                 gradient = torch.randn_like(y)
                 expected = y, *torch.autograd.grad(y, (x, *block.parameters()), gradient)
 
-                block.float().to(memory_format=torch.channels_last)
-                residual.use(block)
+                residual.use(block.float())
                 x = x.detach().float().requires_grad_()
                 y = block(x)
                 found = y, *torch.autograd.grad(y, (x, *block.parameters()), gradient.float())

@@ -40,12 +40,12 @@ typedef struct
 
 extern const GwKernels gw_training;
 
-static const float g[SOURCE][3] = { { 1 / 4.f, 0, 0 },
-                                    { -1 / 6.f, -1 / 6.f, -1 / 6.f },
-                                    { -1 / 6.f, 1 / 6.f, -1 / 6.f },
-                                    { 1 / 24.f, 1 / 12.f, 1 / 6.f },
-                                    { 1 / 24.f, -1 / 12.f, 1 / 6.f },
-                                    { 0, 0, 1 } };
+/* G, in the precision of the images */
+static inline float
+g (int point, int tap)
+{
+  return gw_kernel_transform[point][tap];
+}
 
 static int
 tiles_along (int pixels)
@@ -142,11 +142,11 @@ transform_kernels (const float *kernels, int in, int out, gboolean backward, flo
             taps[backward ? 8 - tap : tap][j] = from[j * column_stride + (gsize) tap * in];
         for (int i = 0; i < SOURCE; i++)
           for (int x = 0; x < 3; x++)
-            half[i][x] = g[i][0] * taps[x] + g[i][1] * taps[3 + x] + g[i][2] * taps[6 + x];
+            half[i][x] = g (i, 0) * taps[x] + g (i, 1) * taps[3 + x] + g (i, 2) * taps[6 + x];
         for (int i = 0; i < SOURCE; i++)
           for (int j = 0; j < SOURCE; j++)
             *(Lanes *) (to + (i * SOURCE + j) * size)
-                = g[j][0] * half[i][0] + g[j][1] * half[i][1] + g[j][2] * half[i][2];
+                = g (j, 0) * half[i][0] + g (j, 1) * half[i][1] + g (j, 2) * half[i][2];
       }
 }
 
@@ -392,7 +392,7 @@ gw_convolve_gradient (const float *images, const float *gradients, int batch, in
               {
                 half[y][j] = (Lanes) { 0 };
                 for (int i = 0; i < SOURCE; i++)
-                  half[y][j] += g[i][y] * m[i];
+                  half[y][j] += g (i, y) * m[i];
               }
           }
         for (int y = 0; y < 3; y++)
@@ -401,7 +401,7 @@ gw_convolve_gradient (const float *images, const float *gradients, int batch, in
               Lanes sum = { 0 };
 
               for (int j = 0; j < SOURCE; j++)
-                sum += g[j][x] * half[y][j];
+                sum += g (j, x) * half[y][j];
               *(Lanes *) (result + ((gsize) o * 9 + 3 * y + x) * in + c) = sum;
             }
       }
