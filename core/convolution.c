@@ -1,7 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "convolution.h"
 
+#include <math.h>
+#include <string.h>
+
 #include "weights.h"
+
+/* Of the level that heads are told: as in weights/model.py. */
+#define UNIT (20 / 255.f)
+#define LOWEST (0.5f / 255)
+#define HIGHEST (100 / 255.f)
 
 /* Bias, repeated over the pixels, and ReLU. */
 static void
@@ -65,8 +73,14 @@ void
 gw_asinh (const GwKernels *kernels, const GwLayer *layer, const float *row, const float *scale, float *out,
           int x, int n)
 {
-  const int channels = gw_padded (layer->out);
+  const int in = gw_padded (layer->in), channels = gw_padded (layer->out);
 
   for (int i = x; i < x + n; i++)
-    kernels->asinh (row + i * channels, scale[i], out + i * channels, channels);
+    {
+      float *to = out + i * channels;
+
+      kernels->asinh (row + i * in, scale[i], to, in);
+      memset (to + layer->in, 0, sizeof (float) * (channels - layer->in));
+      to[layer->in] = logf (CLAMP (1 / scale[i], LOWEST, HIGHEST) / UNIT);
+    }
 }

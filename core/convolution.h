@@ -17,6 +17,6 @@ void gw_up2 (const GwKernels *kernels, const GwLayer *layer, const float *row, g
              const float *addend, float *out, int x, int n);
 /* @row: of pixels of @stride channels; @out: one value for each. */
 void gw_scale (const GwLayer *layer, const float *row, int stride, float *out, int x, int n);
-/* @scale: one value for each pixel. */
+/* @scale: one value for each pixel, 1 / the noise level there. */
 void gw_asinh (const GwKernels *kernels, const GwLayer *layer, const float *row, const float *scale,
                float *out, int x, int n);

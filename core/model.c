@@ -137,7 +137,7 @@ add_head (Builder *builder, int features, const int *widths, int out, char name)
 {
   const int hidden = MIN (widths[0], 32);
   const char first[] = { name, '1', '\0' }, second[] = { name, '2', '\0' };
-  const int inner = add_conv3 (builder, features, widths[0], hidden, 0, TRUE, TRUE, first);
+  const int inner = add_conv3 (builder, features, widths[0] + 1, hidden, 0, TRUE, TRUE, first);
 
   return add_conv3 (builder, inner, hidden, out, 0, FALSE, TRUE, second);
 }
@@ -200,7 +200,8 @@ build_score_net (Builder *builder, const int *widths, int n_widths, int blocks)
   model->mean = add_conv3 (builder, x, widths[0], GW_MEAN_PLANES * cells, 0, FALSE, FALSE, "tail");
   features = gw_network_add (
       &model->network,
-      (GwLayer) { .kind = GW_LAYER_ASINH, .source = x, .addend = scale, .in = widths[0], .out = widths[0] },
+      (GwLayer) {
+          .kind = GW_LAYER_ASINH, .source = x, .addend = scale, .in = widths[0], .out = widths[0] + 1 },
       NULL, NULL);
   model->cholesky = add_head (builder, features, widths, GW_CHOLESKY * cells, 'h');
 

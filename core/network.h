@@ -21,7 +21,9 @@ typedef enum
   GW_LAYER_DOWN2, /* 2x2 convolution, stride 2 */
   GW_LAYER_UP2,   /* 2x2 transposed convolution, stride 2 */
   GW_LAYER_SCALE, /* 1 / mean of some of the source's planes, one value a pixel: of the noise levels */
-  GW_LAYER_ASINH /* asinh (source * addend), the addend a SCALE: features in units of the local noise level */
+  /* asinh (source * addend), the addend a SCALE: features in units of the local noise level; and, in one more channel, the logarithm of that
+   * level */
+  GW_LAYER_ASINH
 } GwLayerKind;
 
 typedef struct

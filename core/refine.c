@@ -24,6 +24,9 @@
   0.4f /* share of the way that may have been wrong, as found on photos with noise of many kinds */
 #define TRACES \
   (0.3 / 255) /* of JPEG, rounding and the faintest texture, which cannot be told from noise of that level */
+#define OWN \
+  (1.5      \
+   / 255) /* grain and rounding of photos as they are: the median of what is found in those held out from training */
 #define GREY \
   0.25f /* how far a grey photo's level may be off: no colour helps to tell noise with grain from texture */
 #define LEAST_GROWTH 0.1f /* of correlated noise, from one octave to the next */
@@ -90,6 +93,38 @@ update (const Sums *sums, int channels, double power, const GwNoise *most, GwNoi
     }
 }
 
+/* Root mean square over channels and brightness. */
+static double
+mean_level (const GwNoise *noise, int channels)
+{
+  double sum = 0;
+
+  for (int c = 0; c < channels; c++)
+    for (int k = 0; k < GW_KNOTS; k++)
+      sum += noise->level[c][k] * noise->level[c][k];
+
+  return sqrt (sum / channels / GW_KNOTS);
+}
+
+/* Photos have fine grain of their own, which nothing tells from white noise and which is to stay: what is found is
+ * shared between the two, as variances, by as much as there is of each to be expected. */
+static void
+leave_own_grain (int channels, GwNoise *noise)
+{
+  const double found = mean_level (noise, channels);
+
+  for (int c = 0; c < channels; c++)
+    for (int k = 0; k < GW_KNOTS; k++)
+      {
+        const double level = noise->level[c][k];
+
+        if (level > 0)
+          noise->level[c][k] = level * level / hypot (level, OWN);
+      }
+  if (found > 0)
+    noise->level_error = hypot (noise->level_error, log (found / mean_level (noise, channels)));
+}
+
 /* White noise can only have been measured too strong, together with texture: until it changes no more. */
 static gboolean
 refine_white (const GwModel *model, const GwCrops *crops, const GwRun *run, int channels, GwNoise *noise,
@@ -105,6 +140,8 @@ refine_white (const GwModel *model, const GwCrops *crops, const GwRun *run, int 
         return FALSE;
       update (&sums, channels, 0.5 * FASTER, &measured, noise);
     }
+  leave_own_grain (channels, noise);
+
   return TRUE;
 }
 
@@ -139,19 +176,6 @@ refine_grain (const GwModel *model, const GwCrops *crops, const GwRun *run, int 
   update (&sums, channels, 0.5 * (judges ? smooth : 1), NULL, noise);
 
   return TRUE;
-}
-
-/* Root mean square over channels and brightness. */
-static double
-mean_level (const GwNoise *noise, int channels)
-{
-  double sum = 0;
-
-  for (int c = 0; c < channels; c++)
-    for (int k = 0; k < GW_KNOTS; k++)
-      sum += noise->level[c][k] * noise->level[c][k];
-
-  return sqrt (sum / channels / GW_KNOTS);
 }
 
 /* Independent from pixel to pixel, if not from channel to channel: texture looks like that, cameras' noise does not. */

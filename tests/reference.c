@@ -137,6 +137,16 @@ scale (const Image *image, int x, int y, int channels)
   return n / sum;
 }
 
+/* The last channel is the logarithm of the level, clamped, over 20 levels of 255. */
+static double
+relative (const Image *image, int x, int y, int k, double scale)
+{
+  if (k < image->layer->in)
+    return asinh (at (image, x, y, k) * scale);
+
+  return log (CLAMP (1 / scale, 0.5 / 255, 100 / 255.) * 255 / 20);
+}
+
 static float *
 reference_layer (const GwKernels *kernels, const GwLayer *layer, const float *source, int width, int height,
                  const float *addend, int source_channels)
@@ -159,9 +169,8 @@ reference_layer (const GwKernels *kernels, const GwLayer *layer, const float *so
           double value = layer->kind == GW_LAYER_CONV3   ? conv3 (&image, x, y, k)
                          : layer->kind == GW_LAYER_DOWN2 ? down2 (&image, x, y, k)
                          : layer->kind == GW_LAYER_UP2   ? up2 (&image, x, y, k)
-                         : layer->kind == GW_LAYER_SCALE
-                             ? scale (&image, x, y, source_channels)
-                             : asinh (source[i] * (double) addend[i / layer->out]);
+                         : layer->kind == GW_LAYER_SCALE ? scale (&image, x, y, source_channels)
+                                                         : relative (&image, x, y, k, addend[i / layer->out]);
 
           if (layer->kind != GW_LAYER_ASINH && addend)
             value += addend[i];

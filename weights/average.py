@@ -25,7 +25,8 @@ def main():
     arguments = parser.parse_args()
 
     later, earlier = model.load(arguments.later), model.load(arguments.earlier)
-    grown = grow(earlier, later.widths, later.blocks, later.noise_planes).state_dict()
+    grown = grow(earlier, later.widths, later.blocks, later.noise_planes,
+                 earlier.white_head and later.white_head).state_dict()
     tensors = earlier.state_dict() | later.state_dict()
     tensors |= {name: arguments.share * tensors[name] + (1 - arguments.share) * tensor for name, tensor in grown.items()}
     tensorfile.write(arguments.out, {name: tensor.numpy().astype('<f2') for name, tensor in tensors.items()},

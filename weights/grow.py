@@ -5,11 +5,11 @@ SPDX-License-Identifier: GPL-3.0-or-later
 import model
 
 
-def grow(net, widths, blocks, noise_planes):
+def grow(net, widths, blocks, noise_planes, white_head=False):
     """A ScoreNet of these widths, blocks and noise planes, nowhere smaller than net's, with net's function: the old
     channels hear nothing of the new ones, which start random; additional blocks add nothing yet, additional inputs are
     not heard. All of that can be learned."""
-    large = model.ScoreNet(widths, blocks, net.shuffle, noise_planes)
+    large = model.ScoreNet(widths, blocks, net.shuffle, noise_planes, white_head=white_head)
     grown, old = large.state_dict(), net.state_dict()
     for name, tensor in grown.items():
         if name in old:

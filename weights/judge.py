@@ -18,6 +18,7 @@ from torch.nn import functional
 
 import model
 import noise
+import residual
 import tensorfile
 from camera import photograph
 from photos import Photos

@@ -1,6 +1,9 @@
 """The score network: a bias-free U-Net for the posterior mean, positively homogeneous in (y, noise level), and a
-degree-0 head for the posterior covariance. It may have more heads: another one for the covariance where noise is white, and
+head for the posterior covariance. It may have more heads: another one for the covariance where noise is white, and
 one that judges the noise level it is told.
+
+The heads read the features relative to the noise level, and the level itself: what is behind the noise does not scale with it. (A photo's own
+grain is of one or two levels whatever the noise; heads that did not know the level were too sure of smooth places under little noise.)
 
 First-order score s1 = (D - y) / sigma^2, second-order score s2 = (C - sigma^2 I) / sigma^4 (Robbins 1956; Efron 2011;
 Meng, Song, Li, Ermon 2021). The network emits D and the Cholesky factor of C / sigma^2.
@@ -12,7 +15,9 @@ from torch import nn
 from torch.nn import functional
 
 import tensorfile
+from noise import HIGHEST, LOWEST
 
+UNIT = 20 / 255         # of the noise level that heads are told, as a logarithm
 VOTE = 4                # bound of the logarithm of a vote's weight
 
 
@@ -29,6 +34,14 @@ class ResidualBlock(nn.Module):
         return x + self.b(torch.relu(self.a(x)))
 
 
+def two_layers(width, outputs):
+    """Two layers; few channels between, as what heads find is smoother than the mean."""
+    hidden = min(width, 32)
+    first, second = nn.Conv2d(width + 1, hidden, 3, padding=1), nn.Conv2d(hidden, outputs, 3, padding=1)
+    second.weight.data *= 0.1
+    return first, second
+
+
 class ScoreNet(nn.Module):
     """(y, noise) -> (posterior mean D, covariance parameters g).
 
@@ -41,7 +54,6 @@ class ScoreNet(nn.Module):
     def __init__(self, widths=(32, 64, 128, 256), blocks=2, shuffle=2, noise_planes=3, judges_level=False, white_head=False):
         super().__init__()
         w0, s2 = widths[0], shuffle * shuffle
-        hidden = min(w0, 32)                      # the variance is smoother than the mean
         stage = lambda w: nn.Sequential(*[ResidualBlock(w) for _ in range(blocks)])
         self.widths, self.blocks, self.shuffle, self.noise_planes = tuple(widths), blocks, shuffle, noise_planes
         self.judges_level, self.white_head = judges_level, white_head
@@ -57,17 +69,13 @@ class ScoreNet(nn.Module):
         self.mid = stage(widths[-1])
         self.tail = nn.Conv2d(w0, 3 * s2, 3, padding=1, bias=False)
         self.tail.weight.data *= 0.1
-        self.h1 = nn.Conv2d(w0, hidden, 3, padding=1)
-        self.h2 = nn.Conv2d(hidden, 6 * s2, 3, padding=1)
-        self.h2.weight.data *= 0.1
+        self.h1, self.h2 = two_layers(w0, 6 * s2)
         self.h2.bias.data[:3 * s2] = -2.0
         if white_head:
-            self.w1 = nn.Conv2d(w0, hidden, 3, padding=1)
-            self.w2 = nn.Conv2d(hidden, 6 * s2, 3, padding=1)
+            self.w1, self.w2 = two_layers(w0, 6 * s2)
+            self.w2.bias.data[:3 * s2] = -2.0
         if judges_level:
-            self.l1 = nn.Conv2d(w0, hidden, 3, padding=1)
-            self.l2 = nn.Conv2d(hidden, 2, 3, padding=1)
-            self.l2.weight.data *= 0.1
+            self.l1, self.l2 = two_layers(w0, 2)
 
     def trunk(self, x):
         """The layers between head and tail, which training may run in bfloat16: they see features only, never y."""
@@ -82,29 +90,33 @@ class ScoreNet(nn.Module):
         return x
 
     def features(self, y, noise):
-        """What the trunk makes of y, (B,widths[0],H/shuffle,W/shuffle), and the noise level there, (B,1,...)."""
+        """What the trunk makes of y, (B,widths[0],H/shuffle,W/shuffle)."""
         if noise.shape[1] < self.noise_planes:
             noise = functional.pad(noise, (0, 0, 0, 0, 0, self.noise_planes - noise.shape[1]))
         inputs = self.un(torch.cat([y, noise[:, :3]], 1))
         if self.noise_planes > 3:
             inputs = torch.cat([inputs, functional.avg_pool2d(noise[:, 3:], self.shuffle)], 1)
-        local = functional.avg_pool2d(noise[:, :3], self.shuffle).mean(1, keepdim=True)
-        return self.trunk(self.head(inputs)).float(), local
+        return self.trunk(self.head(inputs)).float()
+
+    def for_heads(self, features, noise):
+        """What the heads read: (B,widths[0]+1,H/shuffle,W/shuffle)."""
+        level = functional.avg_pool2d(noise[:, :3], self.shuffle).mean(1, keepdim=True)
+        return torch.cat([torch.asinh(features / level), (level.clamp(LOWEST, HIGHEST) / UNIT).log()], 1)
 
     def forward(self, y, noise):
-        x, local = self.features(y, noise)
+        x = self.features(y, noise)
         mean = y - self.ps(self.tail(x))
         f = 0.1 * x + 0.9 * x.detach()            # the covariance head barely steers the trunk
         white = self.white_head and not noise[:, 3:].any()
         first, second = (self.w1, self.w2) if white else (self.h1, self.h2)
-        g = self.ps(second(torch.relu(first(torch.asinh(f / local)))))
+        g = self.ps(second(torch.relu(first(self.for_heads(f, noise)))))
         return mean, g
 
     def votes(self, y, noise):
         """-> for every cell of y, (B,H/shuffle,W/shuffle): the logarithm of the true noise level over the one told, as
         far as can be seen there, and the logarithm of that vote's weight: texture tells little, what is flat much."""
-        x, local = self.features(y, noise)
-        return self.l2(torch.relu(self.l1(torch.asinh(x / local)))).unbind(1)
+        x = self.for_heads(self.features(y, noise), noise)
+        return self.l2(torch.relu(self.l1(x))).unbind(1)
 
 
 def poll(vote, weight):
@@ -123,8 +135,8 @@ def load(path):
 
 
 def cholesky(g, level):
-    """C = L L^T with L_kk = level_k exp(g_k / 2) and L_kl = level_k h_kl: always positive definite, and of degree 2
-    in the noise level. Returns the diagonal (B,3,H,W) and (l10, l20, l21) (B,3,H,W)."""
+    """C = L L^T with L_kk = level_k exp(g_k / 2) and L_kl = level_k h_kl: always positive definite.
+    Returns the diagonal (B,3,H,W) and (l10, l20, l21) (B,3,H,W)."""
     diagonal = level * torch.exp(0.5 * g[:, :3].clamp(-8, 3))
     return diagonal, level[:, [1, 2, 2]] * g[:, 3:]
 

@@ -55,12 +55,13 @@ class Photos:
 
 
 def with_grain(x, generator):
-    """Most crops get film grain, of up to 4 levels and mostly grey, which is part of the photo and not to be removed:
-    photos from the web have little (the flattest parts of ours vary by 1 to 2 levels, those of scanned film by 2 to 3),
-    and a network that has seen only those is too sure of smooth places."""
+    """Every crop gets film grain, of up to 3 levels and mostly grey, stronger in one channel or brightness than in another. It is part
+    of the photo and not to be removed: photos from the web have little (the flattest parts of ours vary by 1 to 2 levels, those of
+    scanned film by 2 to 3), and a network that has seen only those is too sure of smooth places."""
     uniform = lambda *shape: torch.rand(shape, generator=generator, device=x.device)
     normal = lambda *shape: torch.randn(shape, generator=generator, device=x.device)
-    sd = (6 * uniform(len(x), 1, 1, 1) - 2).clamp(min=0) / 255
+    slope = 1.2 * uniform(len(x), 1, 1, 1) - 0.6                    # over brightness
+    sd = 3 / 255 * uniform(len(x), 1, 1, 1) * (0.2 * normal(len(x), 3, 1, 1)).exp() * (1 + slope * (2 * x.mean(1, keepdim=True) - 1))
     colour = uniform(len(x), 1, 1, 1) ** 2                          # 0: grey grain; 1: of its own in every channel
     field = colour.sqrt() * normal(*x.shape) + (1 - colour).sqrt() * normal(len(x), 1, *x.shape[2:])
     spread = 0.7 * uniform(1).item()                                # 0: white grain

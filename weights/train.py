@@ -140,7 +140,7 @@ def main():
     torch.manual_seed(0)
     torch.set_flush_denormal(True)      # products of tiny gradients, in Muon, are several times as slow as others
     shape = {'widths': arguments.widths, 'blocks': arguments.blocks,
-             'noise_planes': 3 + noise.GRAIN * arguments.camera}
+             'noise_planes': 3 + noise.GRAIN * arguments.camera, 'white_head': arguments.camera}
     net = grow(model.load(arguments.start), **shape) if arguments.start else model.ScoreNet(**shape)
     net = net.to(device)
     if device == 'cuda':
