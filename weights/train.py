@@ -8,8 +8,8 @@ figures on the validation photos; curves.py draws it. The rate is constant, then
 part of the `--minutes` of training time; the weights to use are the checkpoint's `ema`.
 
 Losses (theory: Vincent 2011; Meng et al. 2021):
-* first order: squared error, weighted by the noise level alone (`importance`). It must be squared error, or the mean
-  is no posterior mean and the variance is wrong.
+* first order: squared error, weighted by the noise level and how hard the crop is (`importance`). It must be squared error,
+  or the mean is no posterior mean and the variance is wrong.
 * second order: Gaussian negative log-likelihood of the residual under the predicted covariance, the mean held fixed.
   Its minimiser is that of second-order denoising score matching; it is weighted as beta-NLL (Seitzer et al. 2022).
 
@@ -42,9 +42,9 @@ LONGEST_STEP = 10                   # seconds; what is beyond was a pause, not t
 WARM_UP = 200                       # steps
 FALL = 0.3                          # share of the time in which the rate falls to zero
 TRUNK = 'd', 'dn', 'mid', 'up', 'u'  # layers whose kernels Muon trains
-FIRST_WEIGHT, SECOND_WEIGHT = 6, 0.05
+FIRST_WEIGHT, SECOND_WEIGHT = 0.5, 0.05
 BETA = 0.5                          # of beta-NLL; 0 is the likelihood itself
-SOFT = (2 / 255) ** 2
+SOFT, FAINT = (2 / 255) ** 2, (0.3 / 255) ** 2
 VALIDATION_CROPS, VALIDATION_SIDE, VALIDATION_LEVELS = 48, 128, (5, 15, 25, 50)
 
 
@@ -53,17 +53,19 @@ def weighted(nll, ratio, beta=BETA):
     return (ratio.detach().mean(1) ** beta * nll).clamp(max=50)
 
 
-def importance(level):
-    """Weight of a squared error at that noise level. The error grows about as the level does, so that every level above
-    a few has the same share of the loss: what counts is dB."""
-    return FIRST_WEIGHT / (level ** 2 + SOFT).sqrt()
+def importance(level, variance):
+    """Weight of a crop's squared errors, given the predicted variance, (B,channels,H,W) both: one over the geometric mean of the
+    level and the crop's mean variance. What counts is dB: the error grows about as the level does, and is less where a photo is
+    smooth. (A weight that depends on the noisy crop leaves the posterior mean what it is; one that depends on the clean crop would not.)"""
+    crop = variance.detach().mean((1, 2, 3), keepdim=True)
+    return FIRST_WEIGHT / ((level ** 2 + SOFT).sqrt() * (crop + FAINT)).sqrt()
 
 
 def colour_losses(x, mean, g, level, beta):
     """-> weighted squared error (B,H,W), weighted likelihood (B,H,W), mean of r^2 / variance."""
     r = x - mean
     v = model.variance(g, level)
-    return ((r.square() * importance(level)).sum(1),
+    return ((r.square() * importance(level, v)).sum(1),
             weighted(model.gaussian_nll(r.detach(), g, level), v / level ** 2, beta),
             (r.detach().square() / v.detach()).mean())
 
@@ -85,7 +87,7 @@ def white_losses(net, x, level, beta=BETA):
     r = grey - mean[:n].mean(1, keepdim=True)
     v = model.grey_variance(g[:n], told[:n])
     ratio = v / grey_level ** 2
-    first_grey = (r.square() * importance(grey_level)).sum(1)
+    first_grey = (r.square() * importance(grey_level, v)).sum(1)
     second_grey = weighted(0.5 * (r.detach() ** 2 / v + ratio.log()).squeeze(1), ratio, beta)
     return torch.cat([first_grey, first]).mean(), torch.cat([second_grey, second]).mean(), zms
 
