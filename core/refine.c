@@ -24,14 +24,14 @@
   0.4f /* share of the way that may have been wrong, as found on photos with noise of many kinds */
 #define TRACES \
   (0.3 / 255) /* of JPEG, rounding and the faintest texture, which cannot be told from noise of that level */
-#define OWN \
-  (1.5      \
-   / 255) /* grain and rounding of photos as they are: the median of what is found in those held out from training */
 #define GREY \
   0.25f /* how far a grey photo's level may be off: no colour helps to tell noise with grain from texture */
 #define LEAST_GROWTH 0.1f /* of correlated noise, from one octave to the next */
 #define MONOCHROME -0.9f  /* grain of chroma below which there is none */
 #define PRIOR 0.1f        /* a knot of brightness moves by itself as far as it has this share of all pixels */
+
+/* Grain and rounding of photos as they are: the median of what is found in those held out from training. */
+#define OWN (1.5 / 255)
 
 /* Sums over the crops' pixels, each shared between the two nearest knots of brightness. */
 typedef struct

@@ -37,14 +37,15 @@ class Photos:
         self.device = device
         self.bytes = torch.from_numpy(np.concatenate([a.ravel() for a in arrays])).to(device)
         self.height, self.width = (torch.tensor([a.shape[k] for a in arrays], device=device) for k in (0, 1))
-        self.area = self.height * self.width
+        self.area, self.smaller_side = self.height * self.width, torch.minimum(self.height, self.width)
         self.start = 3 * (self.area.cumsum(0) - self.area)
 
     def crops(self, count, side, generator):
-        """-> (count,3,side,side) float32, white = 1: random places of random photos, turned and mirrored. Photos are
-        drawn by the square root of their area, so that large ones do not rule."""
+        """-> (count,3,side,side) float32, white = 1: random places of random photos large enough, turned and mirrored. Photos
+        are drawn by the square root of their area, so that large ones do not rule."""
         random = lambda: torch.rand((count, 1, 1), generator=generator, device=self.device)
-        k = torch.multinomial(self.area.sqrt(), count, True, generator=generator)[:, None, None]
+        chances = self.area.sqrt() * (self.smaller_side >= side)
+        k = torch.multinomial(chances, count, True, generator=generator)[:, None, None]
         top, left = ((random() * (n[k] - side + 1)).long() for n in (self.height, self.width))
         i, j = torch.meshgrid(*2 * [torch.arange(side, device=self.device)], indexing='ij')
         turn = random() < 0.5
@@ -52,6 +53,20 @@ class Photos:
         i, j = (torch.where(random() < 0.5, side - 1 - n, n) for n in (i, j))
         place = self.start[k] + 3 * ((top + i) * self.width[k] + left + j)
         return self.bytes[place[:, None] + torch.arange(3, device=self.device)[:, None, None]].float() / 255
+
+    def varied_crops(self, count, side, generator):
+        """The same, but of half the batches the photos made smaller, and half the crops softened or sharpened: what is fine
+        detail in a photo, and how fine, depends on lens, scanner and whoever developed it."""
+        uniform = lambda *shape: torch.rand(shape, generator=generator, device=self.device)
+        source = min(round(side * max(1, 0.4 + 1.2 * uniform(1).item())), self.smaller_side.max().item())
+        x = self.crops(count, source, generator)
+        if source > side:
+            x = functional.interpolate(x, (side, side), mode='bicubic', antialias=True).clamp(0, 1)
+        line = torch.tensor([0.25, 0.5, 0.25], device=self.device)
+        kernel = torch.outer(line, line).expand(3, 1, 3, 3)
+        soft = functional.conv2d(functional.pad(x, (1, 1, 1, 1), 'replicate'), kernel, groups=3)
+        amount = torch.where(uniform(count, 1, 1, 1) < 0.5, 1.6 * uniform(count, 1, 1, 1) - 0.6, 0)
+        return (x + amount * (x - soft)).clamp(0, 1)
 
 
 def with_grain(x, generator):

@@ -199,7 +199,7 @@ def main():
         for optimiser in optimisers:
             for group in optimiser.param_groups:
                 group['lr'] = rate
-        x = photos.crops(arguments.batch, arguments.crop, generator)
+        x = photos.varied_crops(arguments.batch, arguments.crop, generator)
         if arguments.camera and step % CAMERA == 0:
             first, second, zms = camera_losses(run, x, arguments.level_error, generator)
         else:
