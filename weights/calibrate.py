@@ -22,6 +22,7 @@ from train import WARM_UP, white_losses
 HEAD = 'w1', 'w2'
 BATCH, CROP = 8, 128
 FALL = 0.5                          # share of the steps in which the rate falls to zero
+BEYOND = 4 / 3                      # levels reach this much farther than train.py's: what is learned least is the highest
 REPORT = 200                        # steps
 
 
@@ -54,8 +55,9 @@ def main():
     for step in range(arguments.steps):
         optimiser.param_groups[0]['lr'] = arguments.rate * min(
             1, (step + 1) / WARM_UP, (1 - step / arguments.steps) / FALL)
-        x = with_grain(photos.crops(BATCH, CROP, generator), generator)
-        _, loss, zms = white_losses(net, x, noise.levels(x, generator), beta=0)
+        x = with_grain(photos.varied_crops(BATCH, CROP, generator), generator)
+        level = (BEYOND * noise.levels(x, generator)).clamp(max=noise.HIGHEST)
+        _, loss, zms = white_losses(net, x, level, beta=0)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(head.values(), 1.0)
         optimiser.step()
