@@ -219,7 +219,7 @@ def evaluate_clean(program, folder):
             levels, errors = np.transpose([estimate(program, np.float32(
                 part(x) + sigma / 255 * np.random.default_rng(i).standard_normal(part(x).shape))) for i, x in enumerate(photos)])
             print(f'| {name} | {sigma} | {levels.min():.2f} | {np.median(levels):.2f} | {levels.max():.2f} | '
-                  f'{levels[errors < SURE].max():.2f} |', flush=True)
+                  f'{levels[errors < SURE].max(initial=0):.2f} |', flush=True)
 
 
 def main():
