@@ -434,6 +434,20 @@ test_refined (void)
     }
 }
 
+/* Of noise as faint as a photo's own grain, half is left to that, as variances, and the level is that much less sure. */
+static void
+test_refined_faint (void)
+{
+  const SceneNoise kind = { .base = { 1.5, 1.5, 1.5 } };
+  g_autoptr (Image) image = scene_new (400, 300, 3, &kind, FALSE, 35);
+  const GwNoise noise = refine (image, gw_noise_white (1.5 / 255));
+
+  g_test_message ("true 1.5, refined %.2f levels, give or take %.2f", 255 * noise.level[1][4],
+                  noise.level_error);
+  g_assert_cmpfloat (fabs (255 * noise.level[1][4] - 1.5 * sqrt (0.5)), <, 0.15);
+  g_assert_cmpfloat (noise.level_error, >, log (2) / 2);
+}
+
 /* Fine stripes all over are no noise, though no block is without them. */
 static void
 test_refined_texture (void)
@@ -541,6 +555,7 @@ main (int argc, char **argv)
   g_test_add_func ("/estimate/jpeg", test_jpeg);
 
   g_test_add_func ("/estimate/refined", test_refined);
+  g_test_add_func ("/estimate/refined-faint", test_refined_faint);
   g_test_add_func ("/estimate/refined-texture", test_refined_texture);
   g_test_add_func ("/estimate/refined-curve", test_refined_curve);
   g_test_add_func ("/estimate/refined-grain", test_refined_grain);

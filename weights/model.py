@@ -107,7 +107,7 @@ class ScoreNet(nn.Module):
         x = self.features(y, noise)
         mean = y - self.ps(self.tail(x))
         f = 0.1 * x + 0.9 * x.detach()            # the covariance head barely steers the trunk
-        white = self.white_head and not noise[:, 3:].any()
+        white = self.white_head and (noise.shape[1] == 3 or not noise[:, 3:].any())
         first, second = (self.w1, self.w2) if white else (self.h1, self.h2)
         g = self.ps(second(torch.relu(first(self.for_heads(f, noise)))))
         return mean, g
