@@ -25,6 +25,19 @@ finish (const GwLayer *layer, float *out, int n, int channels)
 }
 
 void
+gw_conv1 (const GwKernels *kernels, const GwLayer *layer, const float *row, const float *addend, float *out,
+          int x, int n)
+{
+  int depth, columns;
+
+  gw_weights_shape (layer, &depth, &columns);
+  out += x * columns;
+  kernels->multiply (row + x * depth, depth, n, layer->weights, depth, columns, columns, layer->weights,
+                     addend ? addend + x * columns : NULL, out, columns);
+  finish (layer, out, n, columns);
+}
+
+void
 gw_down2 (const GwKernels *kernels, const GwLayer *layer, const float *const rows[2], const float *addend,
           float *out, int x, int n)
 {

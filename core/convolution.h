@@ -9,6 +9,9 @@
 
 #include "network.h"
 
+/* A 1x1 convolution. */
+void gw_conv1 (const GwKernels *kernels, const GwLayer *layer, const float *row, const float *addend,
+               float *out, int x, int n);
 /* @rows: the two rows that become one; @x and @n count pixels of @out. */
 void gw_down2 (const GwKernels *kernels, const GwLayer *layer, const float *const rows[2],
                const float *addend, float *out, int x, int n);

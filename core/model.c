@@ -59,7 +59,7 @@ static int add_layer (Builder *builder, GwLayer layer, gboolean has_bias, const 
 static int
 add_layer (Builder *builder, GwLayer layer, gboolean has_bias, const char *name_format, ...)
 {
-  const int size = layer.kind == GW_LAYER_CONV3 ? 3 : 2;
+  const int size = gw_layer_side (&layer);
   const gboolean up = layer.kind == GW_LAYER_UP2;
   GwTensor *weight, *bias = NULL;
   g_autofree char *name = NULL, *weight_name = NULL;
@@ -131,15 +131,22 @@ add_stage (Builder *builder, int x, int width, int scale, int blocks, const char
   return x;
 }
 
-/* Two layers that read the features, with few channels between: what heads find is smoother than the mean. */
+/* Two layers that read the features, with few channels between: what heads find is smoother than the mean.  @mixed: and one that mixes
+ * what those find at a place. */
 static int
-add_head (Builder *builder, int features, const int *widths, int out, char name)
+add_head (Builder *builder, int features, const int *widths, int out, char name, gboolean mixed)
 {
   const int hidden = MIN (widths[0], 32);
   const char first[] = { name, '1', '\0' }, second[] = { name, '2', '\0' };
   const int inner = add_conv3 (builder, features, widths[0] + 1, hidden, 0, TRUE, TRUE, first);
+  const int found = add_conv3 (builder, inner, hidden, out, 0, mixed, TRUE, second);
 
-  return add_conv3 (builder, inner, hidden, out, 0, FALSE, TRUE, second);
+  return !mixed
+             ? found
+             : add_layer (
+                   builder,
+                   (GwLayer) { .kind = GW_LAYER_CONV1, .source = found, .addend = -1, .in = out, .out = out },
+                   TRUE, "%c3", name);
 }
 
 /* Returns the layer with the features that the heads read. */
@@ -203,7 +210,7 @@ build_score_net (Builder *builder, const int *widths, int n_widths, int blocks)
       (GwLayer) {
           .kind = GW_LAYER_ASINH, .source = x, .addend = scale, .in = widths[0], .out = widths[0] + 1 },
       NULL, NULL);
-  model->cholesky = add_head (builder, features, widths, GW_CHOLESKY * cells, 'h');
+  model->cholesky = add_head (builder, features, widths, GW_CHOLESKY * cells, 'h', FALSE);
 
   return features;
 }
@@ -216,9 +223,10 @@ build_other_heads (Builder *builder, const int *widths, int features)
 
   model->white = model->cholesky;
   if (!builder->failed && g_hash_table_contains (builder->unused, "w1.weight"))
-    model->white = add_head (builder, features, widths, GW_CHOLESKY * model->shuffle * model->shuffle, 'w');
+    model->white
+        = add_head (builder, features, widths, GW_CHOLESKY * model->shuffle * model->shuffle, 'w', TRUE);
   if (!builder->failed && g_hash_table_contains (builder->unused, "l1.weight"))
-    model->judgement = add_head (builder, features, widths, GW_JUDGEMENT, 'l');
+    model->judgement = add_head (builder, features, widths, GW_JUDGEMENT, 'l', FALSE);
 }
 
 /* ---- Metadata -------------------------------------------------------------------------------------------- */

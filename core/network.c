@@ -136,10 +136,10 @@ gw_network_multiply_adds (const GwNetwork *network)
   for (guint i = 0; i < network->layers->len; i++)
     {
       const GwLayer *layer = gw_network_get (network, i);
-      const double taps = layer->kind == GW_LAYER_CONV3   ? 9
-                          : layer->kind == GW_LAYER_DOWN2 ? 4
-                          : layer->kind == GW_LAYER_UP2   ? 1
-                                                          : 0;
+      const double taps = layer->kind == GW_LAYER_CONV3                                  ? 9
+                          : layer->kind == GW_LAYER_DOWN2                                ? 4
+                          : layer->kind == GW_LAYER_UP2 || layer->kind == GW_LAYER_CONV1 ? 1
+                                                                                         : 0;
 
       sum += taps * layer->in * layer->out / (double) (G_GINT64_CONSTANT (1) << 2 * layer->scale);
     }
@@ -688,6 +688,9 @@ compute_stretch (int job, int thread, gpointer data)
 
   switch (layer->kind)
     {
+    case GW_LAYER_CONV1:
+      gw_conv1 (kernels, layer, source_row (step, row), addend, out, x, n);
+      break;
     case GW_LAYER_DOWN2:
       gw_down2 (kernels, layer,
                 (const float *[]) { source_row (step, 2 * row), source_row (step, 2 * row + 1) }, addend, out,

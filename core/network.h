@@ -18,6 +18,7 @@ typedef enum
 {
   GW_LAYER_INPUT, /* rows filled by the caller */
   GW_LAYER_CONV3, /* 3x3 convolution, zero outside the photo */
+  GW_LAYER_CONV1, /* 1x1 convolution */
   GW_LAYER_DOWN2, /* 2x2 convolution, stride 2 */
   GW_LAYER_UP2,   /* 2x2 transposed convolution, stride 2 */
   GW_LAYER_SCALE, /* 1 / mean of some of the source's planes, one value a pixel: of the noise levels */
@@ -61,6 +62,13 @@ void gw_network_clear (GwNetwork *network);
 int gw_network_add (GwNetwork *network, GwLayer layer, const float *weights, const float *bias);
 
 const GwLayer *gw_network_get (const GwNetwork *network, int layer);
+
+/* The side of a convolution's kernel. */
+static inline int
+gw_layer_side (const GwLayer *layer)
+{
+  return layer->kind == GW_LAYER_CONV3 ? 3 : layer->kind == GW_LAYER_CONV1 ? 1 : 2;
+}
 
 /* Channels of a pixel as the layer's rows hold them. */
 static inline int

@@ -22,13 +22,13 @@ gw_weights_index (const GwKernels *kernels, const GwLayer *layer, int k, int col
   return (gsize) (column / panel) * depth * panel + (gsize) k * panel + column % panel;
 }
 
-/* One matrix for each tap (CONV3) or row, in panels. */
+/* One matrix for each tap (CONV3, CONV1) or row, in panels. */
 static float *
 padded_matrices (const GwKernels *kernels, const GwLayer *layer, const float *weights, gsize size)
 {
   const gboolean up = layer->kind == GW_LAYER_UP2;
-  const int side = layer->kind == GW_LAYER_CONV3 ? 3 : 2;
-  float *matrices = gw_pages_new (size * (side == 3 ? 9 : 2));
+  const int side = gw_layer_side (layer);
+  float *matrices = gw_pages_new (size * (side == 2 ? 2 : side * side));
 
   if (!matrices)
     return NULL;
@@ -37,13 +37,13 @@ padded_matrices (const GwKernels *kernels, const GwLayer *layer, const float *we
       for (int column = 0; column < side; column++)
         {
           /* two neighbouring pixels are one vector of twice the channels */
-          const int second = side == 3 ? 0 : column;
+          const int second = side == 2 ? column : 0;
           const int k = up ? a : second * gw_padded (layer->in) + b;
           const int j = up ? second * gw_padded (layer->out) + b : a;
           float *matrix = matrices + gw_weights_index (kernels, layer, k, j);
 
           for (int row = 0; row < side; row++)
-            matrix[(side == 3 ? 3 * row + column : row) * size]
+            matrix[(side == 2 ? row : side * row + column) * size]
                 = weights[(((gsize) a * (up ? layer->out : layer->in) + b) * side + row) * side + column];
         }
   return matrices;

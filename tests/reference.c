@@ -8,7 +8,7 @@
 typedef struct
 {
   const GwLayer *layer;
-  const double *weights; /* conv3, down2: [out][in][row][column]; up2: [in][out][row][column] */
+  const double *weights; /* [out][in][row][column]; up2: [in][out][row][column] */
   const float *source;
   int width, height; /* of the source */
 } Image;
@@ -48,7 +48,7 @@ static double *
 weights_of (const GwKernels *kernels, const GwLayer *layer)
 {
   const gboolean up = layer->kind == GW_LAYER_UP2;
-  const int side = layer->kind == GW_LAYER_CONV3 ? 3 : 2;
+  const int side = gw_layer_side (layer);
   double *weights = g_new (double, side *side * layer->in * layer->out), *next = weights;
   int depth, columns;
 
@@ -64,8 +64,8 @@ weights_of (const GwKernels *kernels, const GwLayer *layer)
             next += 9;
             continue;
           }
-        for (int row = 0; row < 2; row++)
-          for (int column = 0; column < 2; column++)
+        for (int row = 0; row < side; row++)
+          for (int column = 0; column < side; column++)
             {
               const int k = up ? in : column * gw_padded (layer->in) + in;
               const int j = up ? column * gw_padded (layer->out) + out : out;
@@ -98,6 +98,17 @@ conv3 (const Image *image, int x, int y, int k)
     for (int j = 0; j < 3; j++)
       for (int c = 0; c < layer->in; c++)
         sum += image->weights[((k * layer->in + c) * 3 + i) * 3 + j] * at (image, x + j - 1, y + i - 1, c);
+  return sum;
+}
+
+static double
+conv1 (const Image *image, int x, int y, int k)
+{
+  const GwLayer *layer = image->layer;
+  double sum = 0;
+
+  for (int c = 0; c < layer->in; c++)
+    sum += image->weights[k * layer->in + c] * at (image, x, y, c);
   return sum;
 }
 
@@ -167,6 +178,7 @@ reference_layer (const GwKernels *kernels, const GwLayer *layer, const float *so
         {
           const gsize i = ((gsize) y * out_width + x) * layer->out + k;
           double value = layer->kind == GW_LAYER_CONV3   ? conv3 (&image, x, y, k)
+                         : layer->kind == GW_LAYER_CONV1 ? conv1 (&image, x, y, k)
                          : layer->kind == GW_LAYER_DOWN2 ? down2 (&image, x, y, k)
                          : layer->kind == GW_LAYER_UP2   ? up2 (&image, x, y, k)
                          : layer->kind == GW_LAYER_SCALE ? scale (&image, x, y, source_channels)

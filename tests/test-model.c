@@ -256,8 +256,9 @@ test_metadata (void)
 static void
 test_heads (void)
 {
-  expect_header_refusal ("\"w1.weight\"", "\"w3.weight\"", "“w");
-  expect_header_refusal ("\"w2.bias\"", "\"w3.bias\"", "w2.bias");
+  expect_header_refusal ("\"w1.weight\"", "\"w4.weight\"", "“w");
+  expect_header_refusal ("\"w2.bias\"", "\"w4.bias\"", "w2.bias");
+  expect_header_refusal ("\"w3.weight\"", "\"w4.weight\"", "w3.weight");
   expect_header_refusal ("\"l1.weight\"", "\"l3.weight\"", "“l");
   expect_header_refusal ("\"l2.bias\"", "\"l3.bias\"", "l2.bias");
 }

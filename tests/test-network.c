@@ -17,6 +17,7 @@ typedef struct
 static const Case cases[] = {
   { GW_LAYER_CONV3, FALSE, FALSE, FALSE }, { GW_LAYER_CONV3, TRUE, FALSE, FALSE },
   { GW_LAYER_CONV3, FALSE, FALSE, TRUE },  { GW_LAYER_CONV3, TRUE, TRUE, TRUE },
+  { GW_LAYER_CONV1, FALSE, TRUE, FALSE },  { GW_LAYER_CONV1, TRUE, TRUE, TRUE },
   { GW_LAYER_DOWN2, FALSE, FALSE, FALSE }, { GW_LAYER_DOWN2, TRUE, TRUE, FALSE },
   { GW_LAYER_UP2, FALSE, FALSE, FALSE },   { GW_LAYER_UP2, FALSE, FALSE, TRUE },
   { GW_LAYER_UP2, TRUE, TRUE, TRUE },      { GW_LAYER_ASINH, FALSE, FALSE, TRUE },
@@ -132,7 +133,7 @@ main (int argc, char **argv)
   for (int k = 0; k < n; k++)
     for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
       {
-        static const char *names[] = { "input", "conv3", "down2", "up2", "scale", "asinh" };
+        static const char *names[] = { "input", "conv3", "conv1", "down2", "up2", "scale", "asinh" };
         Job *job = g_new (Job, 1);
         g_autofree char *path = g_strdup_printf (
             "/network/%s/%s%s%s%s", kernels[k]->name, names[cases[i].kind], cases[i].relu ? "+relu" : "",

@@ -1,24 +1,31 @@
-"""What training does itself on a CPU, against PyTorch: residual blocks and their gradients, and Muon's orthogonal matrices.
+"""What training does itself on a CPU, against PyTorch: residual blocks and their gradients, and Muon's orthogonal matrices. And
+whether its scripts make a model, one after the other.
 
     GRAINWISE_MODELS=FOLDER python3 test_training.py
 
 SPDX-License-Identifier: GPL-3.0-or-later
 """
 import os
+import subprocess
 import sys
+import tempfile
 import unittest
+from pathlib import Path
 
 try:
-    import numpy                                    # noqa: F401; model.py needs it
+    import numpy as np
     import torch
+    from PIL import Image
 except ImportError as missing:
     print(missing)
     sys.exit(77)                                    # meson: skipped
 
-sys.path.insert(0, os.path.abspath(os.environ['GRAINWISE_MODELS']))
+SCRIPTS = os.path.abspath(os.environ['GRAINWISE_MODELS'])
+sys.path.insert(0, SCRIPTS)
 import model                                        # noqa: E402
 import muon                                         # noqa: E402
 import residual                                     # noqa: E402
+import tensorfile                                   # noqa: E402
 
 TOLERANCE = 1e-5                                    # relative, root mean square
 SHAPES = (2, 64, 16, 20), (3, 64, 7, 9), (1, 96, 5, 3), (2, 32, 1, 1), (9, 128, 8, 8), (1, 256, 64, 4)
@@ -59,6 +66,39 @@ class Test(unittest.TestCase):
             # the same directions: what is left in between is symmetric
             between = nearest.U.mT @ muon.orthogonal(x) @ nearest.Vh.mT
             self.assertLess((between - between.diagonal().diag()).abs().max(), 1e-3)
+
+    def test_scripts(self):
+        def run(script, *arguments):
+            subprocess.run([sys.executable, script, *map(str, arguments)], cwd=SCRIPTS, check=True, stdout=subprocess.DEVNULL)
+
+        def changed(before, after):
+            """The layers in which two weights files differ."""
+            (old, _), (new, _) = map(tensorfile.read, (before, after))
+            return {name.split('.')[0] for name in old | new
+                    if name not in old or name not in new or not np.array_equal(old[name], new[name])}
+
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            photos, out = folder / 'photos', folder / 'run'
+            photos.mkdir()
+            rng = np.random.default_rng(0)
+            for k in range(2):
+                coarse = Image.fromarray(rng.integers(256, size=(60, 50 + k, 3), dtype=np.uint8))
+                coarse.resize((500, 600), Image.Resampling.BICUBIC).save(photos / f'{k}.png')
+            steps = []
+            for minutes in 0.04, 0.08:              # the second time it goes on
+                run('train.py', photos, '--validation', photos, '--out', out, '--minutes', minutes,
+                    '--batch', 8, '--crop', 32, '--widths', 32, 32, '--blocks', 1, '--camera')
+                steps.append(torch.load(out / 'checkpoint.pt')['step'])
+            self.assertLess(steps[0], steps[1])
+
+            files = [folder / f'{n}.safetensors' for n in range(3)]
+            run('export.py', out / 'checkpoint.pt', files[0], '--version', 1, '--training', 'of a test', '--photos', photos)
+            run('calibrate.py', files[0], photos, '--out', files[1], '--version', 2, '--steps', 2)
+            self.assertEqual(changed(files[0], files[1]), {'w1', 'w2', 'w3'})
+            run('judge.py', files[1], photos, '--out', files[2], '--version', 3, '--minutes', 0.02)
+            self.assertEqual(changed(files[1], files[2]), {'l1', 'l2'})
+            self.assertTrue(model.load(files[2]).judges_level)
 
 
 if __name__ == '__main__':

@@ -1,10 +1,11 @@
 """Gives finished weights a covariance head for white noise, or trains the one they have: all else stays as it is to the last bit.
 
-    calibrate.py WEIGHTS.safetensors PHOTOS... --out OUT.safetensors --version N [--steps 600]
+    calibrate.py WEIGHTS.safetensors PHOTOS... --out OUT.safetensors --version N [--steps 4000]
 
 While everything is trained together, the head gets that share of the gradient which leaves the mean in peace, follows
-features that still change, and has to allow for all that is uncertain about cameras' noise. Here one that begins as its copy has the
-features to itself, white noise of train.py and nothing else, and the likelihood without beta-NLL's weights.
+features that still change, and has to allow for all that is uncertain about cameras' noise. Here another one has the features to
+itself, white noise of train.py and nothing else, and the likelihood without beta-NLL's weights. What the trunk makes of a batch
+never changes, so it is kept: the same batches come again and again, and only the head is computed anew.
 
 SPDX-License-Identifier: GPL-3.0-or-later
 """
@@ -19,8 +20,9 @@ import tensorfile
 from photos import Photos, with_grain
 from train import WARM_UP, white_losses
 
-HEAD = 'w1', 'w2'
-BATCH, CROP = 8, 128
+HEAD = 'w1', 'w2', 'w3'
+BATCH, CROP = 8, 160                # large crops: near their edges there is less to look at, and the error is larger
+BATCHES = 300                       # different ones; a head cannot learn so many pixels by heart
 FALL = 0.5                          # share of the steps in which the rate falls to zero
 BEYOND = 4 / 3                      # levels reach this much farther than train.py's: what is learned least is the highest
 REPORT = 200                        # steps
@@ -32,11 +34,11 @@ def main():
     parser.add_argument('photos', nargs='+', help='as for train.py')
     parser.add_argument('--out', required=True)
     parser.add_argument('--version', required=True)
-    parser.add_argument('--steps', type=int, default=600)
+    parser.add_argument('--steps', type=int, default=4000)
     parser.add_argument('--rate', type=float, default=3e-3)
     arguments = parser.parse_args()
 
-    torch.manual_seed(0)
+    torch.manual_seed(0)                # of a new head
     torch.set_flush_denormal(True)
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     trained = model.load(arguments.weights)
@@ -44,15 +46,24 @@ def main():
     net.load_state_dict(trained.state_dict(), strict=False)
     if not trained.white_head:
         net.w1.load_state_dict(net.h1.state_dict())
-        net.w2.load_state_dict(net.h2.state_dict())
     net = net.to(device).requires_grad_(False)
     if device == 'cpu':
         residual.use(net)
     head = {name: p.requires_grad_(True) for name, p in net.named_parameters() if name.split('.')[0] in HEAD}
     optimiser = torch.optim.Adam(head.values(), betas=(0.9, 0.99))
-    photos, generator = Photos(arguments.photos, CROP, device), torch.Generator(device).manual_seed(0)
-    recent = []
+    photos, generator = Photos(arguments.photos, CROP, device), torch.Generator(device)
+    recent, compute, kept = [], net.features, {}
+
+    def features(y, noise):
+        batch = step % BATCHES
+        if batch not in kept:
+            kept[batch] = compute(y, noise).half()
+        return kept[batch].float()
+
+    net.features = features
     for step in range(arguments.steps):
+        torch.manual_seed(step % BATCHES)
+        generator.manual_seed(step % BATCHES)
         optimiser.param_groups[0]['lr'] = arguments.rate * min(
             1, (step + 1) / WARM_UP, (1 - step / arguments.steps) / FALL)
         x = with_grain(photos.varied_crops(BATCH, CROP, generator), generator)

@@ -34,9 +34,10 @@ def random_weights():
                          noise_planes=int(METADATA['noise_planes']), judges_level=True, white_head=True)
     net.tail.weight.data *= 10
     net.h2.weight.data *= 10
-    net.w2.weight.data *= 3
+    net.w2.weight.data *= 10
+    net.w3.weight.data *= 3
     net.l2.weight.data *= 10
-    for layer in (net.h1, net.h2, net.w1, net.w2, net.l1, net.l2):
+    for layer in (net.h1, net.h2, net.w1, net.w2, net.w3, net.l1, net.l2):
         torch.nn.init.normal_(layer.bias)
     return {name: tensor.numpy().astype('<f2') for name, tensor in net.state_dict().items()}
 

@@ -34,12 +34,15 @@ class ResidualBlock(nn.Module):
         return x + self.b(torch.relu(self.a(x)))
 
 
-def two_layers(width, outputs):
-    """Two layers; few channels between, as what heads find is smoother than the mean."""
+def head_layers(width, outputs, mixed=False):
+    """Two layers; few channels between, as what heads find is smoother than the mean. mixed: and one that mixes what those
+    find at a place, without which the variance cannot follow the error from smooth places to texture at every level."""
     hidden = min(width, 32)
-    first, second = nn.Conv2d(width + 1, hidden, 3, padding=1), nn.Conv2d(hidden, outputs, 3, padding=1)
-    second.weight.data *= 0.1
-    return first, second
+    layers = [nn.Conv2d(width + 1, hidden, 3, padding=1), nn.Conv2d(hidden, outputs, 3, padding=1)]
+    if mixed:
+        layers.append(nn.Conv2d(outputs, outputs, 1))
+    layers[-1].weight.data *= 0.1
+    return layers
 
 
 class ScoreNet(nn.Module):
@@ -69,13 +72,13 @@ class ScoreNet(nn.Module):
         self.mid = stage(widths[-1])
         self.tail = nn.Conv2d(w0, 3 * s2, 3, padding=1, bias=False)
         self.tail.weight.data *= 0.1
-        self.h1, self.h2 = two_layers(w0, 6 * s2)
+        self.h1, self.h2 = head_layers(w0, 6 * s2)
         self.h2.bias.data[:3 * s2] = -2.0
         if white_head:
-            self.w1, self.w2 = two_layers(w0, 6 * s2)
-            self.w2.bias.data[:3 * s2] = -2.0
+            self.w1, self.w2, self.w3 = head_layers(w0, 6 * s2, mixed=True)
+            self.w3.bias.data[:3 * s2] = -2.0
         if judges_level:
-            self.l1, self.l2 = two_layers(w0, 2)
+            self.l1, self.l2 = head_layers(w0, 2)
 
     def trunk(self, x):
         """The layers between head and tail, which training may run in bfloat16: they see features only, never y."""
@@ -108,9 +111,11 @@ class ScoreNet(nn.Module):
         mean = y - self.ps(self.tail(x))
         f = 0.1 * x + 0.9 * x.detach()            # the covariance head barely steers the trunk
         white = self.white_head and (noise.shape[1] == 3 or not noise[:, 3:].any())
-        first, second = (self.w1, self.w2) if white else (self.h1, self.h2)
-        g = self.ps(second(torch.relu(first(self.for_heads(f, noise)))))
-        return mean, g
+        first, *others = (self.w1, self.w2, self.w3) if white else (self.h1, self.h2)
+        g = first(self.for_heads(f, noise))
+        for layer in others:
+            g = layer(torch.relu(g))
+        return mean, self.ps(g)
 
     def votes(self, y, noise):
         """-> for every cell of y, (B,H/shuffle,W/shuffle): the logarithm of the true noise level over the one told, as

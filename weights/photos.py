@@ -55,10 +55,10 @@ class Photos:
         return self.bytes[place[:, None] + torch.arange(3, device=self.device)[:, None, None]].float() / 255
 
     def varied_crops(self, count, side, generator):
-        """The same, but of half the batches the photos made smaller, and half the crops softened or sharpened: what is fine
-        detail in a photo, and how fine, depends on lens, scanner and whoever developed it."""
+        """The same, but of half the batches the photos made smaller, to a third at most, and half the crops softened or sharpened: what
+        is fine detail in a photo, and how fine, depends on its size, lens, scanner and whoever developed it."""
         uniform = lambda *shape: torch.rand(shape, generator=generator, device=self.device)
-        source = min(round(side * max(1, 0.4 + 1.2 * uniform(1).item())), self.smaller_side.max().item())
+        source = min(round(side * max(1, 4 * uniform(1).item() - 1)), self.smaller_side.max().item())
         x = self.crops(count, source, generator)
         if source > side:
             x = functional.interpolate(x, (side, side), mode='bicubic', antialias=True).clamp(0, 1)

@@ -36,7 +36,7 @@ from photos import Photos, with_grain
 
 GRAIN_ERROR = 0.2                   # of what the network is told of a camera's noise, as --level-error
 GREY = 8                            # one crop in so many is a grey photo
-CAMERA = 3                          # one step in so many has cameras' noise, if wanted; white noise is harder to learn
+CAMERA = 6                          # one step in so many has cameras' noise, if wanted; white noise is harder to learn
 CHECKPOINT_SECONDS = 120
 LONGEST_STEP = 10                   # seconds; what is beyond was a pause, not training
 WARM_UP = 200                       # steps
@@ -132,7 +132,7 @@ def main():
     parser.add_argument('--start', help='weights to start from (safetensors); they may be of a smaller network')
     parser.add_argument('--widths', type=int, nargs='+', required=True, help='channels at every scale')
     parser.add_argument('--blocks', type=int, required=True, help='residual blocks at every scale')
-    parser.add_argument('--camera', action='store_true', help='one step in three noise of cameras, told by its grain')
+    parser.add_argument('--camera', action='store_true', help='one step in six noise of cameras, told by its grain')
     parser.add_argument('--level-error', type=float, default=0.2, help='error of the level told of cameras\' noise, sd '
                         'of its logarithm (default 0.2); 0.4 for a model that is to estimate the level')
     parser.add_argument('--compile', action='store_true', help='compile the network: minutes first, then faster (GPU)')
