@@ -141,12 +141,12 @@ add_head (Builder *builder, int features, const int *widths, int out, char name,
   const int inner = add_conv3 (builder, features, widths[0] + 1, hidden, 0, TRUE, TRUE, first);
   const int found = add_conv3 (builder, inner, hidden, out, 0, mixed, TRUE, second);
 
-  return !mixed
-             ? found
-             : add_layer (
-                   builder,
-                   (GwLayer) { .kind = GW_LAYER_CONV1, .source = found, .addend = -1, .in = out, .out = out },
-                   TRUE, "%c3", name);
+  if (!mixed)
+    return found;
+
+  return add_layer (
+      builder, (GwLayer) { .kind = GW_LAYER_CONV1, .source = found, .addend = -1, .in = out, .out = out },
+      TRUE, "%c3", name);
 }
 
 /* Returns the layer with the features that the heads read. */

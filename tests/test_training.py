@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
@@ -28,6 +29,7 @@ import residual                                     # noqa: E402
 import tensorfile                                   # noqa: E402
 
 TOLERANCE = 1e-5                                    # relative, root mean square
+SAVING_EVERY_STEP = 'import train; train.CHECKPOINT_SECONDS = 0; train.main()'
 SHAPES = (2, 64, 16, 20), (3, 64, 7, 9), (1, 96, 5, 3), (2, 32, 1, 1), (9, 128, 8, 8), (1, 256, 64, 4)
 
 
@@ -69,7 +71,8 @@ class Test(unittest.TestCase):
 
     def test_scripts(self):
         def run(script, *arguments):
-            subprocess.run([sys.executable, script, *map(str, arguments)], cwd=SCRIPTS, check=True, stdout=subprocess.DEVNULL)
+            return subprocess.run([sys.executable, script, *map(str, arguments)], cwd=SCRIPTS, check=True,
+                                  stdout=subprocess.PIPE, text=True).stdout
 
         def changed(before, after):
             """The layers in which two weights files differ."""
@@ -85,12 +88,18 @@ class Test(unittest.TestCase):
             for k in range(2):
                 coarse = Image.fromarray(rng.integers(256, size=(60, 50 + k, 3), dtype=np.uint8))
                 coarse.resize((500, 600), Image.Resampling.BICUBIC).save(photos / f'{k}.png')
-            steps = []
-            for minutes in 0.04, 0.08:              # the second time it goes on
-                run('train.py', photos, '--validation', photos, '--out', out, '--minutes', minutes,
-                    '--batch', 8, '--crop', 32, '--widths', 32, 32, '--blocks', 1, '--camera')
-                steps.append(torch.load(out / 'checkpoint.pt')['step'])
-            self.assertLess(steps[0], steps[1])
+            training = [*map(str, (photos, '--validation', photos, '--out', out, '--batch', 8, '--crop', 32,
+                                   '--widths', 32, 32, '--blocks', 1, '--camera', '--minutes'))]
+            with subprocess.Popen([sys.executable, '-c', SAVING_EVERY_STEP, *training, '60'], cwd=SCRIPTS,
+                                  stdout=subprocess.DEVNULL) as first:
+                while not (out / 'stable.pt').exists():
+                    self.assertIsNone(first.poll())
+                    time.sleep(0.1)
+                first.kill()
+            interrupted = torch.load(out / 'checkpoint.pt')
+            said = run('train.py', *training, interrupted['elapsed'] / 60 + 0.02)
+            self.assertIn(f'from step {interrupted["step"]},', said)
+            self.assertGreater(torch.load(out / 'checkpoint.pt')['step'], interrupted['step'])
 
             files = [folder / f'{n}.safetensors' for n in range(3)]
             run('export.py', out / 'checkpoint.pt', files[0], '--version', 1, '--training', 'of a test', '--photos', photos)

@@ -1,6 +1,6 @@
 """Gives finished weights a covariance head for white noise, or trains the one they have: all else stays as it is to the last bit.
 
-    calibrate.py WEIGHTS.safetensors PHOTOS... --out OUT.safetensors --version N [--steps 4000]
+    calibrate.py WEIGHTS.safetensors PHOTOS... --out OUT.safetensors --version N [--steps 3000]
 
 While everything is trained together, the head gets that share of the gradient which leaves the mean in peace, follows
 features that still change, and has to allow for all that is uncertain about cameras' noise. Here another one has the features to
@@ -22,7 +22,7 @@ from train import WARM_UP, white_losses
 
 HEAD = 'w1', 'w2', 'w3'
 BATCH, CROP = 8, 160                # large crops: near their edges there is less to look at, and the error is larger
-BATCHES = 300                       # different ones; a head cannot learn so many pixels by heart
+BATCHES = 300                       # different ones; a head begins to learn them by heart after 3000 steps or so
 FALL = 0.5                          # share of the steps in which the rate falls to zero
 BEYOND = 4 / 3                      # levels reach this much farther than train.py's: what is learned least is the highest
 REPORT = 200                        # steps
@@ -34,7 +34,7 @@ def main():
     parser.add_argument('photos', nargs='+', help='as for train.py')
     parser.add_argument('--out', required=True)
     parser.add_argument('--version', required=True)
-    parser.add_argument('--steps', type=int, default=4000)
+    parser.add_argument('--steps', type=int, default=3000)
     parser.add_argument('--rate', type=float, default=3e-3)
     arguments = parser.parse_args()
 

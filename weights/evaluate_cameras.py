@@ -218,8 +218,9 @@ def evaluate_clean(program, folder):
         for sigma in 0, 5:
             levels, errors = np.transpose([estimate(program, np.float32(
                 part(x) + sigma / 255 * np.random.default_rng(i).standard_normal(part(x).shape))) for i, x in enumerate(photos)])
+            sure = levels[errors < SURE]
             print(f'| {name} | {sigma} | {levels.min():.2f} | {np.median(levels):.2f} | {levels.max():.2f} | '
-                  f'{levels[errors < SURE].max(initial=0):.2f} |', flush=True)
+                  f'{f"{sure.max():.2f}" if sure.size else "none"} |', flush=True)
 
 
 def main():
