@@ -1,5 +1,5 @@
-"""What training does itself on a CPU, against PyTorch: residual blocks and their gradients, and Muon's orthogonal matrices. And
-whether its scripts make a model, one after the other.
+"""What training does itself on a CPU, against PyTorch: residual blocks and their gradients, and Muon's orthogonal matrices. Channels
+that are never active, brought back to life. And whether its scripts make a model, one after the other.
 
     GRAINWISE_MODELS=FOLDER python3 test_training.py
 
@@ -26,6 +26,7 @@ sys.path.insert(0, SCRIPTS)
 import model                                        # noqa: E402
 import muon                                         # noqa: E402
 import residual                                     # noqa: E402
+import revive                                       # noqa: E402
 import tensorfile                                   # noqa: E402
 
 TOLERANCE = 1e-5                                    # relative, root mean square
@@ -68,6 +69,29 @@ class Test(unittest.TestCase):
             # the same directions: what is left in between is symmetric
             between = nearest.U.mT @ muon.orthogonal(x) @ nearest.Vh.mT
             self.assertLess((between - between.diagonal().diag()).abs().max(), 1e-3)
+
+    def test_revive(self):
+        torch.manual_seed(0)
+        net = model.ScoreNet((32, 64), 1)
+        block = net.mid[0]
+        block.a.weight.data[:3] = 0                 # as a channel is whose inputs never let it through
+        y, level = 0.5 + 0.1 * torch.randn(4, 3, 32, 32), torch.full((4, 3, 32, 32), 0.1)
+        before, found = net(y, level), revive.look(net, y, level)
+        active, _ = found[block]
+        dead = (active < revive.DORMANT).nonzero().flatten().tolist()   # some others, too: all features follow brightness
+        self.assertTrue({0, 1, 2} <= set(dead))
+        momentum = {p: torch.ones_like(p) for p in net.parameters()}
+        revive.revive(net, found, [momentum])
+        for old, new in zip(before, net(y, level)):
+            torch.testing.assert_close(new, old, atol=1e-3, rtol=0)
+        for layer, kernels in ('a', momentum[block.a.weight]), ('b', momentum[block.b.weight].transpose(0, 1)):
+            with self.subTest(f'momentum of {layer}'):
+                self.assertEqual([c for c in range(64) if not kernels[c].any()], dead)
+                self.assertEqual(kernels.sum(), (64 - len(dead)) * 64 * 9)
+        found = revive.look(net, y, level)
+        self.assertEqual(revive.dormant(found), 0)
+        for c in dead:                              # neither nowhere nor everywhere, bright as the photo is
+            self.assertTrue(0.1 < found[block][0][c] < 0.9)
 
     def test_scripts(self):
         def run(script, *arguments):

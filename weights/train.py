@@ -29,6 +29,7 @@ import torch
 import model
 import noise
 import residual
+import revive
 from camera import photograph
 from grow import grow
 from muon import Muon
@@ -38,6 +39,7 @@ GRAIN_ERROR = 0.2                   # of what the network is told of a camera's 
 GREY = 8                            # one crop in so many is a grey photo
 CAMERA = 6                          # one step in so many has cameras' noise, if wanted; white noise is harder to learn
 CHECKPOINT_SECONDS = 120
+DORMANT_CROPS = 16                  # in which hidden channels are looked for that are never active
 LONGEST_STEP = 10                   # seconds; what is beyond was a pause, not training
 WARM_UP = 200                       # steps
 FALL = 0.3                          # share of the time in which the rate falls to zero
@@ -191,7 +193,7 @@ def main():
     log = open(arguments.out / 'log.tsv', 'a', buffering=1)
     if not step:
         print('step', 'minutes', 'rate', 'first', 'second', 'zms', 'gradient',
-              *(f'psnr{sigma}' for sigma in VALIDATION_LEVELS), 'validation_zms', sep='\t', file=log)
+              *(f'psnr{sigma}' for sigma in VALIDATION_LEVELS), 'validation_zms', 'dormant', sep='\t', file=log)
     recent, clock, saved = [], time.monotonic(), time.monotonic()
     while elapsed < 60 * arguments.minutes:
         left = 60 * arguments.minutes - elapsed
@@ -223,12 +225,19 @@ def main():
         now = time.monotonic()
         elapsed, clock = elapsed + min(now - clock, LONGEST_STEP), now
         if now - saved > CHECKPOINT_SECONDS or elapsed >= 60 * arguments.minutes:
+            x = photos.varied_crops(DORMANT_CROPS, arguments.crop, generator)
+            level = noise.levels(x, generator)
+            found = revive.look(net, x + level * torch.randn_like(x), level)
+            if elapsed < falling:
+                revive.revive(net, found, [{p: ema[name] for name, p in net.named_parameters()},
+                                           {p: state['momentum'] for p, state in optimisers[1].state.items()}])
             save()
             current = {name: tensor.clone() for name, tensor in net.state_dict().items()}
             net.load_state_dict(ema)
             figures = torch.stack(recent).mean(0).tolist() + validate(net, clean)
             net.load_state_dict(current)
-            print(step, f'{elapsed / 60:.2f}', f'{rate:.3g}', *(f'{f:.4f}' for f in figures), sep='\t', file=log)
+            print(step, f'{elapsed / 60:.2f}', f'{rate:.3g}', *(f'{f:.4f}' for f in figures), revive.dormant(found),
+                  sep='\t', file=log)
             recent.clear()
             saved = clock = time.monotonic()
 
