@@ -11,6 +11,15 @@
 /* Noise planes of a model that knows grain. */
 #define ALL_PLANES (GW_PLANES + 2 * GW_OCTAVES)
 
+/* Residual blocks: at every scale on the way down, at the last scale, at every scale on the way up. */
+enum
+{
+  DOWN,
+  LAST,
+  UP,
+  WAYS
+};
+
 typedef struct
 {
   GwModel *model;
@@ -151,7 +160,7 @@ add_head (Builder *builder, int features, const int *widths, int out, char name,
 
 /* Returns the layer with the features that the heads read. */
 static int
-build_score_net (Builder *builder, const int *widths, int n_widths, int blocks)
+build_score_net (Builder *builder, const int *widths, int n_widths, const int blocks[WAYS])
 {
   GwModel *model = builder->model;
   const int cells = model->shuffle * model->shuffle;
@@ -178,7 +187,7 @@ build_score_net (Builder *builder, const int *widths, int n_widths, int blocks)
     {
       g_autofree char *stage = g_strdup_printf ("d.%d", i);
 
-      x = skips[i] = add_stage (builder, x, widths[i], i, blocks, stage);
+      x = skips[i] = add_stage (builder, x, widths[i], i, blocks[DOWN], stage);
       x = add_layer (builder,
                      (GwLayer) { .kind = GW_LAYER_DOWN2,
                                  .source = x,
@@ -188,7 +197,7 @@ build_score_net (Builder *builder, const int *widths, int n_widths, int blocks)
                                  .scale = i + 1 },
                      FALSE, "dn.%d", i);
     }
-  x = add_stage (builder, x, widths[deepest], deepest, blocks, "mid");
+  x = add_stage (builder, x, widths[deepest], deepest, blocks[LAST], "mid");
   for (int i = deepest - 1; i >= 0; i--)
     {
       g_autofree char *stage = g_strdup_printf ("u.%d", i);
@@ -201,7 +210,7 @@ build_score_net (Builder *builder, const int *widths, int n_widths, int blocks)
                                  .out = widths[i],
                                  .scale = i },
                      FALSE, "up.%d", i);
-      x = add_stage (builder, x, widths[i], i, blocks, stage);
+      x = add_stage (builder, x, widths[i], i, blocks[UP], stage);
     }
 
   model->mean = add_conv3 (builder, x, widths[0], GW_MEAN_PLANES * cells, 0, FALSE, FALSE, "tail");
@@ -244,9 +253,9 @@ take_text (Builder *builder, const char *key)
   return builder->failed ? NULL : text;
 }
 
-/* Whole numbers from 1 to @max, separated by commas, at most @room; returns how many. */
+/* Whole numbers from 1 to @max, separated by commas, @least to @room of them; returns how many. */
 static int
-take_numbers (Builder *builder, const char *key, int *numbers, int room, int max)
+take_numbers (Builder *builder, const char *key, int *numbers, int least, int room, int max)
 {
   const char *text = take_text (builder, key);
   g_auto (GStrv) parts = text ? g_strsplit (text, ",", room + 1) : NULL;
@@ -256,7 +265,8 @@ take_numbers (Builder *builder, const char *key, int *numbers, int room, int max
     {
       gint64 number;
 
-      if (n < 1 || n > room || !g_ascii_string_to_signed (g_strstrip (parts[i]), 10, 1, max, &number, NULL))
+      if (n < least || n > room
+          || !g_ascii_string_to_signed (g_strstrip (parts[i]), 10, 1, max, &number, NULL))
         {
           g_set_error (builder->error, GW_ERROR, GW_ERROR_MODEL,
                        _ ("the metadata “%s” cannot be used: “%.100s”"), key, text);
@@ -287,14 +297,14 @@ build (Builder *builder)
 {
   GwModel *model = builder->model;
   GwModelCard *card = &model->card;
-  int widths[MAX_STAGES], n_widths, blocks = 0, noise_planes = 0, features;
+  int widths[MAX_STAGES], n_widths, blocks[WAYS] = { 0 }, noise_planes = 0, features;
 
   require_text (builder, "architecture", "ScoreNet");
   require_text (builder, "encoding", "R'G'B' 0-1");
-  take_numbers (builder, "noise_planes", &noise_planes, 1, ALL_PLANES);
-  n_widths = take_numbers (builder, "widths", widths, MAX_STAGES, MAX_WIDTH);
-  take_numbers (builder, "blocks", &blocks, 1, MAX_BLOCKS);
-  take_numbers (builder, "shuffle", &model->shuffle, 1, 4);
+  take_numbers (builder, "noise_planes", &noise_planes, 1, 1, ALL_PLANES);
+  n_widths = take_numbers (builder, "widths", widths, 1, MAX_STAGES, MAX_WIDTH);
+  take_numbers (builder, "blocks", blocks, WAYS, WAYS, MAX_BLOCKS);
+  take_numbers (builder, "shuffle", &model->shuffle, 1, 1, 4);
 
   card->name = take_text (builder, "name");
   card->version = take_text (builder, "version");

@@ -245,8 +245,12 @@ test_metadata (void)
   expect_header_refusal ("\"8,12,16\"", "\"8,8,8,8,8,8,8,8,8,8\"", "widths");
   expect_header_refusal ("\"8,12,16\"", "\"8,12\"", "");
   expect_header_refusal ("\"8,12,16\"", "\"8,12,16,16\"", "");
-  expect_header_refusal ("\"blocks\":\"1\"", "\"blocks\":\"1000000\"", "blocks");
-  expect_header_refusal ("\"blocks\":\"1\"", "\"blocks\":\"2\"", "");
+  expect_header_refusal ("\"2,1,3\"", "\"2,1,1000000\"", "blocks");
+  expect_header_refusal ("\"2,1,3\"", "\"2,1\"", "blocks");
+  expect_header_refusal ("\"2,1,3\"", "\"1\"", "blocks");
+  expect_header_refusal ("\"2,1,3\"", "\"2,1,3,3\"", "blocks");
+  expect_header_refusal ("\"2,1,3\"", "\"1,1,3\"", "");
+  expect_header_refusal ("\"2,1,3\"", "\"2,1,2\"", "");
   expect_header_refusal ("\"shuffle\":\"2\"", "\"shuffle\":\"-2\"", "shuffle");
   expect_header_refusal ("\"noise_planes\":\"9\"", "\"noise_planes\":\"4\"", "noise_planes");
   expect_header_refusal ("\"licence\"", "\"license\"", "licence");

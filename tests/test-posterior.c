@@ -372,7 +372,7 @@ test_radius (void)
       if (fabs (after.mean->values[(y * size + x) * 3] - before.mean->values[(y * size + x) * 3]) > 1e-6)
         farthest = MAX (farthest, ABS (x - size / 2));
   g_assert_cmpint (farthest, <=, reach);
-  g_assert_cmpint (farthest, >, reach / 2);
+  g_assert_cmpint (farthest, >, reach / 3);
 }
 
 static void

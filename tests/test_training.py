@@ -72,7 +72,7 @@ class Test(unittest.TestCase):
 
     def test_revive(self):
         torch.manual_seed(0)
-        net = model.ScoreNet((32, 64), 1)
+        net = model.ScoreNet((32, 64), (1, 1, 1))
         block = net.mid[0]
         block.a.weight.data[:3] = 0                 # as a channel is whose inputs never let it through
         y, level = 0.5 + 0.1 * torch.randn(4, 3, 32, 32), torch.full((4, 3, 32, 32), 0.1)
@@ -113,7 +113,7 @@ class Test(unittest.TestCase):
                 coarse = Image.fromarray(rng.integers(256, size=(60, 50 + k, 3), dtype=np.uint8))
                 coarse.resize((500, 600), Image.Resampling.BICUBIC).save(photos / f'{k}.png')
             training = [*map(str, (photos, '--validation', photos, '--out', out, '--batch', 8, '--crop', 32,
-                                   '--widths', 32, 32, '--blocks', 1, '--camera', '--minutes'))]
+                                   '--widths', 32, 32, '--blocks', 1, 1, 1, '--camera', '--minutes'))]
             with subprocess.Popen([sys.executable, '-c', SAVING_EVERY_STEP, *training, '60'], cwd=SCRIPTS,
                                   stdout=subprocess.DEVNULL) as first:
                 while not (out / 'stable.pt').exists():

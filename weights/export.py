@@ -42,7 +42,7 @@ def main():
     net.load_state_dict(state['ema'])
     tensorfile.write(arguments.out, {name: tensor.numpy().astype('<f2') for name, tensor in state['ema'].items()}, {
         'format': 'pt', 'name': f'grainwise {Path(arguments.out).stem}', 'version': arguments.version, 'architecture': 'ScoreNet',
-        'widths': ','.join(map(str, net.widths)), 'blocks': str(net.blocks), 'shuffle': str(net.shuffle),
+        'widths': ','.join(map(str, net.widths)), 'blocks': ','.join(map(str, net.blocks)), 'shuffle': str(net.shuffle),
         'noise_planes': str(net.noise_planes), 'noise_range_levels': '0-75', 'encoding': "R'G'B' 0-1",
         'training': arguments.training, 'licence': 'CC-BY-SA-4.0'})
 

@@ -20,7 +20,7 @@ import reference
 import tensorfile
 
 METADATA = {
-    'format': 'pt', 'name': 'tiny', 'version': '1', 'architecture': 'ScoreNet', 'widths': '8,12,16', 'blocks': '1',
+    'format': 'pt', 'name': 'tiny', 'version': '1', 'architecture': 'ScoreNet', 'widths': '8,12,16', 'blocks': '2,1,3',
     'shuffle': '2', 'noise_planes': '9', 'noise_range_levels': '0-75', 'encoding': "R'G'B' 0-1",
     'training': 'none: random weights for tests', 'licence': 'GPL-3.0-or-later'}
 CASES = {'1x1': (1, 1, 3), '7x5': (5, 7, 3), '33x51': (51, 33, 3), 'grey': (9, 21, 1),
@@ -30,7 +30,7 @@ CASES = {'1x1': (1, 1, 3), '7x5': (5, 7, 3), '33x51': (51, 33, 3), 'grey': (9, 2
 def random_weights():
     """-> {name: float16 array}, large enough that every layer shows in the result."""
     torch.manual_seed(1)
-    net = model.ScoreNet([int(w) for w in METADATA['widths'].split(',')], int(METADATA['blocks']),
+    net = model.ScoreNet(*([int(n) for n in METADATA[key].split(',')] for key in ('widths', 'blocks')),
                          noise_planes=int(METADATA['noise_planes']), judges_level=True, white_head=True)
     net.tail.weight.data *= 10
     net.h2.weight.data *= 10

@@ -51,25 +51,27 @@ class ScoreNet(nn.Module):
     y: (B,3,H,W) encoded R'G'B', white = 1. noise: (B,noise_planes,H,W), first the noise sd of every pixel and channel,
     same unit, then, in networks that know correlated noise, its grain (noise.planes); without it the noise is white.
     H and W must be multiples of `multiple`.
+    blocks: residual blocks at every scale on the way down, at the last scale, and at every scale on the way up.
     g: (B,6,H,W): g[0:3] the log-variance ratios of the Cholesky diagonal, g[3:6] = l10, l20, l21; see `cholesky`.
     """
 
-    def __init__(self, widths=(32, 64, 128, 256), blocks=2, shuffle=2, noise_planes=3, judges_level=False, white_head=False):
+    def __init__(self, widths, blocks, shuffle=2, noise_planes=3, judges_level=False, white_head=False):
         super().__init__()
         w0, s2 = widths[0], shuffle * shuffle
-        stage = lambda w: nn.Sequential(*[ResidualBlock(w) for _ in range(blocks)])
-        self.widths, self.blocks, self.shuffle, self.noise_planes = tuple(widths), blocks, shuffle, noise_planes
+        stage = lambda width, count: nn.Sequential(*[ResidualBlock(width) for _ in range(count)])
+        down, last, up = blocks
+        self.widths, self.blocks, self.shuffle, self.noise_planes = tuple(widths), tuple(blocks), shuffle, noise_planes
         self.judges_level, self.white_head = judges_level, white_head
         self.multiple = shuffle * 2 ** (len(widths) - 1)
         self.un = nn.PixelUnshuffle(shuffle)
         self.ps = nn.PixelShuffle(shuffle)
         self.head = nn.Conv2d(6 * s2 + noise_planes - 3, w0, 3, padding=1, bias=False)
         pairs = list(zip(widths[:-1], widths[1:]))
-        self.d = nn.ModuleList(stage(a) for a, _ in pairs)
+        self.d = nn.ModuleList(stage(a, down) for a, _ in pairs)
         self.dn = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2, bias=False) for a, b in pairs)
         self.up = nn.ModuleList(nn.ConvTranspose2d(b, a, 2, stride=2, bias=False) for a, b in pairs)
-        self.u = nn.ModuleList(stage(a) for a, _ in pairs)
-        self.mid = stage(widths[-1])
+        self.u = nn.ModuleList(stage(a, up) for a, _ in pairs)
+        self.mid = stage(widths[-1], last)
         self.tail = nn.Conv2d(w0, 3 * s2, 3, padding=1, bias=False)
         self.tail.weight.data *= 0.1
         self.h1, self.h2 = head_layers(w0, 6 * s2)
@@ -132,8 +134,8 @@ def poll(vote, weight):
 def load(path):
     """The network in a safetensors file, its shape taken from the file's metadata; weights become float32."""
     tensors, metadata = tensorfile.read(path)
-    widths = [int(w) for w in metadata['widths'].split(',')]
-    net = ScoreNet(widths, int(metadata['blocks']), int(metadata['shuffle']), int(metadata['noise_planes']),
+    widths, blocks = ([int(n) for n in metadata[key].split(',')] for key in ('widths', 'blocks'))
+    net = ScoreNet(widths, blocks, int(metadata['shuffle']), int(metadata['noise_planes']),
                    'l1.weight' in tensors, 'w1.weight' in tensors)
     net.load_state_dict({name: torch.from_numpy(array.astype('float32')) for name, array in tensors.items()})
     return net

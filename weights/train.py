@@ -133,7 +133,8 @@ def main():
     parser.add_argument('--crop', type=int, default=64, help='pixels a side')
     parser.add_argument('--start', help='weights to start from (safetensors); they may be of a smaller network')
     parser.add_argument('--widths', type=int, nargs='+', required=True, help='channels at every scale')
-    parser.add_argument('--blocks', type=int, required=True, help='residual blocks at every scale')
+    parser.add_argument('--blocks', type=int, nargs=3, required=True, help='residual blocks at every scale on the '
+                        'way down, at the last scale, and at every scale on the way up')
     parser.add_argument('--camera', action='store_true', help='one step in six noise of cameras, told by its grain')
     parser.add_argument('--level-error', type=float, default=0.2, help='error of the level told of cameras\' noise, sd '
                         'of its logarithm (default 0.2); 0.4 for a model that is to estimate the level')
