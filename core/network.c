@@ -26,7 +26,7 @@
  * have left the cache when the next layer comes. */
 #define WORK 1e7
 
-/* Of gw_network_reach(), in standard deviations.  Those of *best* are the same from 3.5 on. */
+/* Of gw_network_reach(), in standard deviations.  The results of *best* are the same from 3.5 on. */
 #define REACH 3.6
 
 /* Places for rows of one length, which layers share. */
