@@ -81,7 +81,7 @@ class Test(unittest.TestCase):
         dead = (active < revive.DORMANT).nonzero().flatten().tolist()   # some others, too: all features follow brightness
         self.assertTrue({0, 1, 2} <= set(dead))
         momentum = {p: torch.ones_like(p) for p in net.parameters()}
-        revive.revive(net, found, [momentum])
+        revive.revive(found, [momentum])
         for old, new in zip(before, net(y, level)):
             torch.testing.assert_close(new, old, atol=1e-3, rtol=0)
         for layer, kernels in ('a', momentum[block.a.weight]), ('b', momentum[block.b.weight].transpose(0, 1)):

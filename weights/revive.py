@@ -42,7 +42,7 @@ def dormant(found):
 
 
 @torch.no_grad()
-def revive(net, found, copies=()):
+def revive(found, copies=()):
     """Gives dormant channels new kernels, which see nothing of the direction that all inputs have in common: along it they
     would be active everywhere or nowhere. `copies`: dictionaries of tensors by parameter, such as an optimiser's momentum,
     that are to be zero there."""
