@@ -231,7 +231,7 @@ def main():
             found = revive.look(net, x + level * torch.randn_like(x), level)
             if elapsed < falling:
                 revive.revive(found, [{p: ema[name] for name, p in net.named_parameters()},
-                                      {p: state['momentum''] for p, state in optimisers[1].state.items()}])
+                                      {p: state['momentum'] for p, state in optimisers[1].state.items()}])
             save()
             current = {name: tensor.clone() for name, tensor in net.state_dict().items()}
             net.load_state_dict(ema)
