@@ -1,9 +1,9 @@
 /* Posterior principal components of a region.
  *
- * Each product of the region's covariance with a field is one pass of the network.  All products are kept: the eigenvectors
- * are sought in the span of all fields so far (Rayleigh and Ritz), which takes far fewer of them than iterating with the
- * last n alone (Musco and Musco, "Randomized block Krylov methods for stronger and faster approximate singular value
- * decomposition", 2015).
+ * Each product of the region's covariance with a field is one pass of the network.  All products are kept:
+ * the eigenvectors are sought in the span of all fields so far (Rayleigh and Ritz), which takes far fewer of
+ * them than iterating with the last n alone (Musco and Musco, "Randomized block Krylov methods for stronger
+ * and faster approximate singular value decomposition", 2015).
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -22,8 +22,9 @@ enum
   ROUNDS = 6 /* products for each */
 };
 
-/* Length, in units of the noise, of what is added to the photo.  Going along a component by one posterior standard deviation
- * takes 1 or a little more; for a whole photo the noise itself has the square root of the number of its values. */
+/* Length, in units of the noise, of what is added to the photo.  Going along a component by one posterior
+ * standard deviation takes 1 or a little more; for a whole photo the noise itself has the square root of
+ * the number of its values. */
 #define DISTURBANCE 2
 
 #define TOLERANCE 0.02 /* of an eigenvector, relative to the largest eigenvalue, when the search ends */
@@ -196,8 +197,8 @@ multiply (Search *search, const float *field, float *product, GError **error)
   return TRUE;
 }
 
-/* Takes from a field what the others have of it (by Gram and Schmidt, twice, since it rounds), and keeps what is left, with
- * length 1. */
+/* Takes from a field what the others have of it (by Gram and Schmidt, twice, since it rounds), and keeps
+ * what is left, with length 1. */
 static void
 keep (Search *search, const float *field)
 {

@@ -1,7 +1,8 @@
 /* The layers that are no 3x3 convolutions, on a stretch of one row, as matrix products on rows in place.
  *
- * A row holds pixels, channels last.  Each function computes @n pixels from pixel @x on, and may be called by several threads for
- * different stretches.  The plain versions that these are compared with are in tests/reference.c.
+ * A row holds pixels, channels last.  Each function computes @n pixels from pixel @x on, and may be called by
+ * several threads for different stretches.  The plain versions that these are compared with are in
+ * tests/reference.c.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */

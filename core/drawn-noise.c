@@ -33,8 +33,9 @@ struct _GwDrawnNoise
   float *drawn;
 };
 
-/* Variances of the fields, so that noise has the mean squares @squares in the octaves, each scaled so that white noise has 1
- * in all: a mixture of white noise and of two kinds averaged over more pixels, as near as such a mixture comes. */
+/* Variances of the fields, so that noise has the mean squares @squares in the octaves, each scaled so that
+ * white noise has 1 in all: a mixture of white noise and of two kinds averaged over more pixels, as near
+ * as such a mixture comes. */
 static void
 mix (const float grain[GW_OCTAVES], float variances[GW_STREAMS])
 {
@@ -133,7 +134,8 @@ fill_row (int number, int thread, gpointer data)
     }
 }
 
-/* Adds a field's sums over side x side normal numbers to luma and chroma, GW_NORMALS a pixel.  @columns: scratch. */
+/* Adds a field's sums over side x side normal numbers to luma and chroma, GW_NORMALS a pixel.  @columns:
+ * scratch. */
 static void
 add_sums (const GwDrawnNoise *noise, const Field *field, const float *rows, float *columns, float *parts)
 {
@@ -228,8 +230,9 @@ gw_drawn_noise_picture (const float grain[2 * GW_OCTAVES], int width, int height
   return g_memdup2 (gw_drawn_noise_next (noise, workers, height), sizeof (float) * width * height * channels);
 }
 
-/* Adds @amount times the picture, correlated as means over side x side normal numbers are: a pixel has (side - d) / side in
- * common with one d pixels away, along either axis.  @scratch: as large as the picture. */
+/* Adds @amount times the picture, correlated as means over side x side normal numbers are: a pixel has
+ * (side - d) / side in common with one d pixels away, along either axis.  @scratch: as large as the
+ * picture. */
 static void
 add_correlated (const float *picture, int width, int height, int channels, int side, float amount,
                 float *scratch, float *sum)

@@ -1,10 +1,11 @@
 /* The noise of a photo, from the photo alone: where it has no texture, what varies is noise.
  *
- * The photo is cut into small blocks.  Over brightness and log-variance the blocks without texture make a narrow band, the
- * noise; all others lie above it.  The band is found by maximum likelihood, as the centre of a normal distribution
- * whose width follows from the number of pixels in a block, with a uniform one for the texture above.  (Blocks of
- * least variance: Amer and Dubois 2005; the level as a function of brightness: Foi et al. 2008; a likelihood with the
- * scene's smoothness as prior: Liu et al. 2008.)  Grain is measured in the blocks of the band.
+ * The photo is cut into small blocks.  Over brightness and log-variance the blocks without texture make a
+ * narrow band, the noise; all others lie above it.  The band is found by maximum likelihood, as the centre of
+ * a normal distribution whose width follows from the number of pixels in a block, with a uniform one for the
+ * texture above.  (Blocks of least variance: Amer and Dubois 2005; the level as a function of brightness: Foi
+ * et al. 2008; a likelihood with the scene's smoothness as prior: Liu et al. 2008.)  Grain is measured in the
+ * blocks of the band.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -20,26 +21,31 @@
 #define LOWEST -18.0f /* log-variance: 0.03 levels */
 #define BIN (-LOWEST / VARIANCES)
 #define GRAIN (2 * GW_OCTAVES)
-#define CLIPPED 0.02f  /* share of a block's pixels above which it is not used */
-#define CONSTANT 1e-9f /* variance of a block that has but one value */
-#define NEARLY \
-  0.05f          /* from black or white: JPEG makes one value of a clipped place, and not always the last */
-#define FEWEST 8 /* blocks of a band worth measuring */
+#define FEWEST 8     /* blocks of a band worth measuring */
 #define PLENTY 30000 /* blocks; of a larger photo every second row of blocks, or third ... is looked at */
-#define ENOUGH \
-  0.05f /* share of the blocks, not clipped in any channel, with which the others are not needed */
-#define FINE \
-  0.3f /* share of the finest detail above which noise is taken for white; cameras leave 0.2 at most */
-#define COARSE \
-  1.5f /* level of means of 4x4 pixels over that of pixels, in chroma, above which noise is not white; texture is mostly luma */
-#define FAINT \
-  0.5f /* finest detail of chroma over all of it, as levels, below which noise is not white, either, ... */
-#define COLOURLESS \
-  0.3f /* ... unless chroma has less than this of white noise's level: monochrome noise has none */
-#define MOST_CLIPPED \
-  0.7f /* share of a block's pixels above which nothing is known of its channel, though others be measured */
-#define COMMON 0.1f /* share of the blocks that makes a band sure */
-#define ALIKE 0.2f  /* difference between luma and chroma that is taken for none in white noise */
+#define COMMON 0.1f  /* share of the blocks that makes a band sure */
+
+/* Share of a block's pixels that may be clipped: for it to be used, and for its channel to be measured at
+ * all where others are; and of the blocks, not clipped in any channel, with which the others are not
+ * needed. */
+#define CLIPPED 0.02f
+#define MOST_CLIPPED 0.7f
+#define ENOUGH 0.05f
+
+/* JPEG makes one value of a clipped place, and not always the last one: a block of so little variance is
+ * clipped if it is that near black or white. */
+#define CONSTANT 1e-9f
+#define NEARLY 0.05f
+
+/* Noise is taken for white if more than this share of luma is in the finest detail (cameras leave 0.2 at
+ * most), but not if means of 4x4 pixels have more than so many times the level of pixels in chroma
+ * (texture is mostly luma), or if the finest detail of chroma has less than this share of chroma's level,
+ * unless there is no chroma: less than that share of white noise's level. */
+#define FINE 0.3f
+#define COARSE 1.5f
+#define FAINT 0.5f
+#define COLOURLESS 0.3f
+#define ALIKE 0.2f /* difference between luma and chroma that is taken for none in white noise */
 
 /* A block: what is left of it after the best plane has been taken away. */
 typedef struct
@@ -47,8 +53,8 @@ typedef struct
   float brightness;
   float variance;   /* mean of the channels' */
   float channel[3]; /* the channels' variances; 0 where not known */
-  /* Mean squares of luma and chroma, scaled so that white noise has the variance in each: by octave, and of the
-   * finest diagonal detail, where texture is weakest. */
+  /* Mean squares of luma and chroma, scaled so that white noise has the variance in each: by octave, and
+   * of the finest diagonal detail, where texture is weakest. */
   float octave[GRAIN], finest[2];
 } Block;
 
@@ -132,7 +138,8 @@ diagonal_energy (float values[BLOCK][BLOCK])
   return sum / (BLOCK * BLOCK / 4);
 }
 
-/* Shares of the pixels of the block at @pixels that are clipped.  Returns how many channels have at most @allowed of them. */
+/* Shares of the pixels of the block at @pixels that are clipped.  Returns how many channels have at most
+ * @allowed of them. */
 static int
 find_clipped (const float *pixels, gsize stride, int channels, float allowed, float clipped[3])
 {
@@ -149,17 +156,18 @@ find_clipped (const float *pixels, gsize stride, int channels, float allowed, fl
   return n;
 }
 
-/* The variance of normally distributed values of which that share is clipped, over that of all of them: it is
- * (z^2 + 1) P + z p - (z P + p)^2 with P = 1 - @clipped, z the point below which that share of a normal distribution lies, p the
- * density there (Tobin 1958).  This is within an eighth of that. */
+/* The variance of normally distributed values of which that share is clipped, over that of all of them: it
+ * is (z^2 + 1) P + z p - (z P + p)^2 with P = 1 - @clipped, z the point below which that share of a normal
+ * distribution lies, p the density there (Tobin 1958).  This is within an eighth of that. */
 static float
 variance_left (float clipped)
 {
   return powf (1 - clipped, 1.6f);
 }
 
-/* Measures the block at @pixels.  Returns %FALSE if fewer than @fewest channels of it have at most @allowed of their pixels clipped;
- * of the others only the variance is measured.  Colour, where there is none, is taken to be as luma. */
+/* Measures the block at @pixels.  Returns %FALSE if fewer than @fewest channels of it have at most
+ * @allowed of their pixels clipped; of the others only the variance is measured.  Colour, where there is
+ * none, is taken to be as luma. */
 static gboolean
 measure_block (const float *pixels, gsize stride, int channels, int fewest, float allowed, Block *block)
 {
@@ -493,8 +501,8 @@ is_coarse_in_colour (const Typical *typical)
          || (chroma > COLOURLESS * COLOURLESS && typical->finest[1] < FAINT * FAINT * chroma);
 }
 
-/* Relative sd of a block's variance.  White noise has BLOCK^2 independent values a channel; the coarser the grain, and the
- * more the channels are alike, the fewer. */
+/* Relative sd of a block's variance.  White noise has BLOCK^2 independent values a channel; the coarser
+ * the grain, and the more the channels are alike, the fewer. */
 static float
 expected_width (const Typical *typical, int channels)
 {
@@ -547,8 +555,9 @@ gw_noise_estimate (const GwPhoto *photo, GwNoise *noise, GCancellable *cancellab
         typical = found;
     }
 
-  /* Noise that reaches into the finest detail is the same in all octaves; what is more in the coarse ones is texture, if
-   * it is not coarse in colour, too, as the noise of a photo developed without any softening. */
+  /* Noise that reaches into the finest detail is the same in all octaves; what is more in the coarse ones
+   * is texture, if it is not coarse in colour, too, as the noise of a photo developed without any
+   * softening. */
   fine = photo->channels == 1 ? typical.finest[0] : (typical.finest[0] + 2 * typical.finest[1]) / 3;
   white = fine > FINE && (photo->channels == 1 || (complete && !is_coarse_in_colour (&typical)));
   for (int c = 0; c < photo->channels; c++)

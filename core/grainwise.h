@@ -3,9 +3,9 @@
  * The whole public interface of the engine.  A model is loaded once and may be used by several threads; a
  * run reads a photo by rows and hands out its posterior by rows, from top to bottom.
  *
- * Units: every pixel value is in the encoding that the photo is edited in (R'G'B' or Y'), 1.0 = white; a noise
- * level is a standard deviation in that unit.  255 levels = 1.0.  Rows are arrays of float, channels last, without
- * padding: rows * width * channels.
+ * Units: every pixel value is in the encoding that the photo is edited in (R'G'B' or Y'), 1.0 = white; a
+ * noise level is a standard deviation in that unit.  255 levels = 1.0.  Rows are arrays of float, channels
+ * last, without padding: rows * width * channels.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -44,7 +44,8 @@ typedef struct
   double multiply_adds_per_pixel;
   int radius; /* but for rounding, no output pixel can depend on one farther away */
   int reach;  /* and none does on one farther away than this */
-  /* and a crop gives the same result if its origin is a multiple of this (the same bytes, if of four times this) */
+  /* and a crop gives the same result if its origin is a multiple of this (the same bytes, if of four times
+   * this) */
   int alignment;
 } GwModelCard;
 
@@ -69,8 +70,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (GwModel, gw_model_free)
  * @n_rows: how many rows
  * @rows: (out): room for @n_rows * width * channels values
  *
- * Fills @rows.  Called from the thread that runs, mostly downwards; the last rows may be asked for twice, since the
- * lower edge is mirrored.
+ * Fills @rows.  Called from the thread that runs, mostly downwards; the last rows may be asked for twice,
+ * since the lower edge is mirrored.
  */
 typedef gboolean (*GwReadRows) (int y, int n_rows, float *rows, gpointer data, GError **error);
 
@@ -88,27 +89,29 @@ enum
   GW_OCTAVES = 3 /* of the grain: single pixels, means of 2x2, means of 4x4 */
 };
 
-/* Gaussian noise: its level, which may change with brightness and channel, and how it hangs together from pixel to pixel.
- * (noise.py, beside the weights, defines the same for training.) */
+/* Gaussian noise: its level, which may change with brightness and channel, and how it hangs together from
+ * pixel to pixel.  (noise.py, beside the weights, defines the same for training.) */
 typedef struct
 {
-  /* Standard deviation by channel (level[0] alone for a grey photo) at every knot of brightness; between knots the
-   * variance is linear. */
+  /* Standard deviation by channel (level[0] alone for a grey photo) at every knot of brightness; between
+   * knots the variance is linear. */
   float level[3][GW_KNOTS];
 
-  /* How much more noise there is in each octave than white noise of this level would have, less 1: of luma (the mean
-   * of the channels), then of chroma (what is left).  All 0: white.  Models that know white noise only ignore it. */
+  /* How much more noise there is in each octave than white noise of this level would have, less 1: of luma
+   * (the mean of the channels), then of chroma (what is left).  All 0: white.  Models that know white
+   * noise only ignore it. */
   float grain[2 * GW_OCTAVES];
 
   /* Where set, it gives the level of every pixel and channel instead. */
   GwReadRows read;
   gpointer data;
 
-  /* How well the level is known: the standard deviation of its logarithm, 0.1 for give or take 10 %; 0: exactly. */
+  /* How well the level is known: the standard deviation of its logarithm, 0.1 for give or take 10 %; 0:
+   * exactly. */
   float level_error;
 
-  /* Where noise is not what the model was told: how much larger the squared error is than it predicts, less 1.  The
-   * covariance that comes out is widened by it. */
+  /* Where noise is not what the model was told: how much larger the squared error is than it predicts,
+   * less 1.  The covariance that comes out is widened by it. */
   float misfit;
 } GwNoise;
 
@@ -122,8 +125,8 @@ GwNoise gw_noise_white (double level);
 
 /**
  * gw_noise_set_grain_size:
- * @size: 0 for noise that is independent from pixel to pixel, else the standard deviation, in pixels, of a Gaussian
- *        that such noise has been blurred with
+ * @size: 0 for noise that is independent from pixel to pixel, else the standard deviation, in pixels, of a
+ *        Gaussian that such noise has been blurred with
  *
  * Gives noise the grain that goes with one number; its level stays.
  */
@@ -158,8 +161,8 @@ typedef struct
   GwProgress progress; /* called from the thread that runs, a few times a second at most on large photos */
   gpointer progress_data;
 
-  /* The part of the photo that is wanted, 0 wide: all.  Then only what it depends on is computed, and the result is the
-   * same but for rounding (3e-6). */
+  /* The part of the photo that is wanted, 0 wide: all.  Then only what it depends on is computed, and the
+   * result is the same but for rounding (3e-6). */
   GwWindow window;
 } GwRun;
 
@@ -172,14 +175,16 @@ typedef struct
  * @write: receives every row once, from top to bottom, in blocks; its argument is valid during the call
  *
  * Runs the network over the photo, a few rows at a time: memory grows with the width, not with the height.
- * Returns the posterior mean by Tweedie's formula, E[x|y] = y + S s1(y) (Robbins 1956; Efron 2011), and the posterior
- * covariance Cov[x|y] = S + S s2(y) S (Meng, Song, Li, Ermon 2021, Theorem 1), S = diag(level^2), times 1 + misfit.
+ * Returns the posterior mean by Tweedie's formula, E[x|y] = y + S s1(y) (Robbins 1956; Efron 2011), and the
+ * posterior covariance Cov[x|y] = S + S s2(y) S (Meng, Song, Li, Ermon 2021, Theorem 1), S = diag(level^2),
+ * times 1 + misfit.
  *
- * Where the level is 0 the photo comes back as it is, with variance 0.  Pixels that are not finite (or beyond 10^4
- * times white) are filled from their neighbours in the row before the network sees them; what comes back there is
- * the network's estimate.
+ * Where the level is 0 the photo comes back as it is, with variance 0.  Pixels that are not finite (or beyond
+ * 10^4 times white) are filled from their neighbours in the row before the network sees them; what comes back
+ * there is the network's estimate.
  *
- * Returns: %FALSE with @error set by @read or @write, or in the domains %GW_ERROR and %G_IO_ERROR (cancelled).
+ * Returns: %FALSE with @error set by @read or @write, or in the domains %GW_ERROR and %G_IO_ERROR
+ * (cancelled).
  */
 gboolean gw_posterior_run (const GwModel *model, const GwPhoto *photo, const GwNoise *noise, const GwRun *run,
                            GwWriteRows write, gpointer data, GError **error);
@@ -197,7 +202,8 @@ float gw_posterior_variance (const GwPosterior *rows, gsize i);
  * @s1: (out) (nullable): n_rows * width * channels, the first-order score S^-1 (D - y)
  * @s2: (out) (nullable): as many values as the covariance, the second-order score S^-1 (C - S) S^-1
  *
- * The scores of the noisy density that the posterior was made from, in 1/unit and 1/unit^2.  The level must not be 0.
+ * The scores of the noisy density that the posterior was made from, in 1/unit and 1/unit^2.  The level must
+ * not be 0.
  */
 void gw_posterior_scores (const GwPosterior *rows, float *s1, float *s2);
 
@@ -208,10 +214,11 @@ void gw_posterior_scores (const GwPosterior *rows, float *s1, float *s2);
  * @density: what is known of clean photos
  * @state: a clean photo with noise
  * @noise: of that state; the level comes from @noise->read
- * @write: receives mean and covariance of the clean photo behind the state, which are the density's two scores there
+ * @write: receives mean and covariance of the clean photo behind the state, which are the density's two
+ *         scores there
  *
- * Like gw_posterior_run(), which is the one that matters, gw_model_score().  A state may be overwritten by rows once they
- * have been written, so it must be read well ahead.
+ * Like gw_posterior_run(), which is the one that matters, gw_model_score().  A state may be overwritten by
+ * rows once they have been written, so it must be read well ahead.
  */
 typedef gboolean (*GwScore) (gconstpointer density, const GwPhoto *state, const GwNoise *noise,
                              const GwRun *run, GwWriteRows write, gpointer data, GError **error);
@@ -233,8 +240,8 @@ typedef enum
 /* How samples are drawn.  A step is a pass of the network over the photo. */
 typedef struct
 {
-  /* Reverse diffusion goes from the photo's noise, level 1, down to none.  @lowest: the last level before that; 0 for
-   * 1 / @levels.  They are evenly spaced. */
+  /* Reverse diffusion goes from the photo's noise, level 1, down to none.  @lowest: the last level before
+   * that; 0 for 1 / @levels.  They are evenly spaced. */
   int levels;
   double lowest;
   GwSecondOrder second_order;
@@ -273,9 +280,10 @@ int gw_sampling_passes (const GwSampling *sampling);
  * @run: (nullable): threads, progress over all passes, cancellation
  * @sample: (out): height * width * channels values
  *
- * Draws a clean photo that could lie behind the noisy one: a sample of p(x|y), by reverse diffusion with the second-order
- * score, Langevin diffusion, or that with Ozaki's discretisation (Meng, Song, Li, Ermon 2021, section 5).  The same bytes
- * for the same seed and number, whatever the threads.  Where the level is 0 the photo comes back as it is.
+ * Draws a clean photo that could lie behind the noisy one: a sample of p(x|y), by reverse diffusion with the
+ * second-order score, Langevin diffusion, or that with Ozaki's discretisation (Meng, Song, Li, Ermon 2021,
+ * section 5).  The same bytes for the same seed and number, whatever the threads.  Where the level is 0 the
+ * photo comes back as it is.
  *
  * Beside what gw_posterior_run() needs there is one more picture of the sample's size in memory at most.
  */
@@ -285,8 +293,8 @@ gw_sample (GwScore score, gconstpointer density, const GwPhoto *photo, const GwN
 
 /* ---- What the posterior leaves open ------------------------------------------------------------------------ */
 
-/* The directions in which a region's posterior is widest: its alternatives are mean + a * sd[k] * direction k, -3 < a < 3,
- * say.  Free with gw_components_clear(). */
+/* The directions in which a region's posterior is widest: its alternatives are mean + a * sd[k] *
+ * direction k, -3 < a < 3, say.  Free with gw_components_clear(). */
 typedef struct
 {
   GwWindow region;
@@ -304,22 +312,24 @@ typedef struct
  * @photo: all of it is kept in memory, so it should be no more than what the region depends on
  * @noise: of the photo; its misfit widens the covariance
  * @region: 0 wide: all
- * @weights: (nullable): of the region's pixels, 0 to 1; width * height values.  A pixel that has none stays as it is
+ * @weights: (nullable): of the region's pixels, 0 to 1; width * height values.  A pixel that has none stays
+ *         as it is
  * @n: how many components, 1 to 16
  * @run: (nullable): threads, progress, cancellation; no window
  * @components: (out): to be freed with gw_components_clear()
  *
- * Finds the posterior principal components of a region (Manor and Michaeli, "On the posterior distribution in denoising",
- * ICLR 2024): the first eigenvectors of W Cov[x|y] W, W = diag(weights), without derivatives of the network, from
+ * Finds the posterior principal components of a region (Manor and Michaeli, "On the posterior distribution in
+ * denoising", ICLR 2024): the first eigenvectors of W Cov[x|y] W, W = diag(weights), without derivatives of
+ * the network, from
  *
  *   Cov[x|y] v = (D(y + e S v) - D(y)) / e
  *
- * where S is the covariance of the noise: its level squared, and for noise with grain the correlation of its pixels.
- * (For white noise of level sigma that is the paper's sigma^2 (D(y + e v) - D(y)) / e.)  The standard error of the mean
- * colour takes one such product for each channel, with v = weights.
+ * where S is the covariance of the noise: its level squared, and for noise with grain the correlation of its
+ * pixels.  (For white noise of level sigma that is the paper's sigma^2 (D(y + e v) - D(y)) / e.)  The
+ * standard error of the mean colour takes one such product for each channel, with v = weights.
  *
- * Takes a pass of the network for each product, at most 6 @n and one for each channel.  The same bytes for the same seed,
- * whatever the threads.
+ * Takes a pass of the network for each product, at most 6 @n and one for each channel.  The same bytes for
+ * the same seed, whatever the threads.
  */
 gboolean gw_components (GwScore score, gconstpointer density, const GwPhoto *photo, const GwNoise *noise,
                         GwWindow region, const float *weights, int n, guint64 seed, const GwRun *run,
@@ -337,8 +347,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (GwComponents, gw_components_clear)
  * gw_noise_estimate:
  * @noise: (out): level over brightness, and grain, and how sure the level is
  *
- * Estimates the noise from the photo itself, where it has no texture.  A photo that is texture all over makes it too
- * large; one smaller than 16x16, or clipped, seems to have none.
+ * Estimates the noise from the photo itself, where it has no texture.  A photo that is texture all over makes
+ * it too large; one smaller than 16x16, or clipped, seems to have none.
  */
 gboolean gw_noise_estimate (const GwPhoto *photo, GwNoise *noise, GCancellable *cancellable, GError **error);
 
@@ -348,9 +358,9 @@ gboolean gw_noise_estimate (const GwPhoto *photo, GwNoise *noise, GCancellable *
  * @noise: (inout): what gw_noise_estimate() found
  * @run: (nullable): threads, cancellation
  *
- * Moves the level to where the photo is likelier under the model (by expectation and maximisation on crops of it): that
- * of white noise down, where texture was taken for noise; that of noise with grain up or down, if the model knows grain, and
- * after the model's own judgement of it, if it gives one.
+ * Moves the level to where the photo is likelier under the model (by expectation and maximisation on crops of
+ * it): that of white noise down, where texture was taken for noise; that of noise with grain up or down, if
+ * the model knows grain, and after the model's own judgement of it, if it gives one.
  */
 gboolean gw_noise_refine (const GwModel *model, const GwPhoto *photo, GwNoise *noise, const GwRun *run,
                           GError **error);
@@ -360,8 +370,8 @@ gboolean gw_noise_refine (const GwModel *model, const GwPhoto *photo, GwNoise *n
  * @photo: as JPEG left it but for its edges: not enlarged or changed since
  * @noise: (inout): the noise that is left in it
  *
- * Adds what JPEG has rounded away, as far as the photo shows by which steps: between the noise of a photo's smooth places and all in
- * which it differs from the scene.  Photos that never were JPEG's show none.
+ * Adds what JPEG has rounded away, as far as the photo shows by which steps: between the noise of a photo's
+ * smooth places and all in which it differs from the scene.  Photos that never were JPEG's show none.
  */
 gboolean gw_noise_add_jpeg (const GwPhoto *photo, GwNoise *noise, GCancellable *cancellable, GError **error);
 
@@ -380,8 +390,8 @@ typedef enum
   GW_FIT_STRONGER, /* it is stronger */
   GW_FIT_WEAKER,   /* it is weaker */
   GW_FIT_COARSER,  /* it has coarser grain than the model was told of, or knows */
-  GW_FIT_LOST, /* it is as strong, but it is detail that was lost rather than noise that was added, as after JPEG */
-  GW_FIT_UNSURE /* nothing speaks against it, but how strong it is was hard to measure */
+  GW_FIT_LOST,     /* it is as strong, but it is lost detail rather than added noise, as after JPEG */
+  GW_FIT_UNSURE    /* nothing speaks against it, but how strong it is was hard to measure */
 } GwFit;
 
 typedef struct
@@ -395,8 +405,8 @@ typedef struct
   double doubtful; /* share of the pixels beyond GW_DOUBTFUL */
 } GwSelfCheck;
 
-/* A pixel is called doubtful if its standard deviation, the root mean square of its channels', exceeds this: its true
- * colour may well be twice as far off. */
+/* A pixel is called doubtful if its standard deviation, the root mean square of its channels', exceeds
+ * this: its true colour may well be twice as far off. */
 #define GW_DOUBTFUL (8 / 255.0)
 
 /**
@@ -405,8 +415,9 @@ typedef struct
  * @measured: what gw_noise_estimate() found in the photo
  * @run: (nullable): threads, cancellation
  *
- * Checks on crops of the photo, without a clean one, whether the noise is as assumed, and how far off the predicted
- * variance is if not. Where the level assumed is itself unsure (@assumed->level_error), so is the variance.
+ * Checks on crops of the photo, without a clean one, whether the noise is as assumed, and how far off the
+ * predicted variance is if not. Where the level assumed is itself unsure (@assumed->level_error), so is the
+ * variance.
  */
 gboolean gw_self_check (const GwModel *model, const GwPhoto *photo, const GwNoise *assumed,
                         const GwNoise *measured, const GwRun *run, GwSelfCheck *check, GError **error);

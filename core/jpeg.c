@@ -1,12 +1,14 @@
 /* What JPEG took from a photo, from the photo alone.
  *
- * JPEG rounds the coefficients of blocks of 8x8 pixels, each frequency to multiples of a step of its own.  Taken apart again, a
- * photo's coefficients lie on such a comb, from which the steps can be read off (Fan and de Queiroz 2003; Neelamani et al. 2006).
- * What was lost: of coefficients that are not zero, as much as lies between two teeth; of the others, as much as a
- * Laplace distribution with that share of zeros has there (Lam and Goodman 2000).
+ * JPEG rounds the coefficients of blocks of 8x8 pixels, each frequency to multiples of a step of its own.
+ * Taken apart again, a photo's coefficients lie on such a comb, from which the steps can be read off (Fan and
+ * de Queiroz 2003; Neelamani et al. 2006).  What was lost: of coefficients that are not zero, as much as lies
+ * between two teeth; of the others, as much as a Laplace distribution with that share of zeros has there (Lam
+ * and Goodman 2000).
  *
- * Colour is mostly stored at half the size, or half as wide.  Decoders enlarge it by a triangle filter, which is undone here.  In a
- * photo that was cropped since, blocks may begin anywhere: where the combs are clearest, there they do.
+ * Colour is mostly stored at half the size, or half as wide.  Decoders enlarge it by a triangle filter, which
+ * is undone here.  In a photo that was cropped since, blocks may begin anywhere: where the combs are
+ * clearest, there they do.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -33,8 +35,8 @@
 #define FEWEST 3       /* coefficients beside zero that tell a step */
 #define CLEAR 10.f     /* log-likelihood by which there is one */
 #define PEAKED 0.8f    /* of what a Laplace distribution has about zero, as found on photos */
-/* Of colour's energy, from one octave to the next finer one: where JPEG has left neither, and where only the finest went, with half
- * the size. */
+/* Of colour's energy, from one octave to the next finer one: where JPEG has left neither, and where only
+ * the finest went, with half the size. */
 #define DECAY 0.15f
 #define HALVED_DECAY 0.5f
 #define MOSTLY_NOISE 1.1f /* variance, over the noise's, up to which nothing is said of the rest */
@@ -75,8 +77,8 @@ typedef struct
   float *values;
 } Survey;
 
-/* Variance in square levels, by octave: what differs between pixels and means of 2x2, between those and means of 4x4, and in coarser
- * ones. */
+/* Variance in square levels, by octave: what differs between pixels and means of 2x2, between those and
+ * means of 4x4, and in coarser ones. */
 typedef float Octaves[GW_OCTAVES];
 
 static void
@@ -150,7 +152,8 @@ add_block (const Survey *survey, const float *pixels, int stride, gboolean clean
       }
 }
 
-/* Half as many values, from which triangle filtering makes those at @from, with TAPS pairs before them and after. */
+/* Half as many values, from which triangle filtering makes those at @from, with TAPS pairs before them and
+ * after. */
 static void
 halve (const Survey *survey, const float *from, int step, float to[BLOCK])
 {
@@ -264,8 +267,8 @@ find_step (const float *values, int n, float *likelihood)
   return best;
 }
 
-/* What rounding takes, over step^2 / 12: all of what is not rounded to zero, and of the rest as much as a Laplace distribution has there,
- * less a little, since photos' coefficients are more peaked. */
+/* What rounding takes, over step^2 / 12: all of what is not rounded to zero, and of the rest as much as a
+ * Laplace distribution has there, less a little, since photos' coefficients are more peaked. */
 static float
 share_lost (float beside_zero)
 {
@@ -276,8 +279,9 @@ share_lost (float beside_zero)
   return PEAKED * (24 * b * b * (1 - beside_zero) - 12 * beside_zero * (0.25f + b)) + beside_zero;
 }
 
-/* Finds the steps by frequency.  Where too few coefficients tell, they are taken to be as the standard's, times what the others are; 0 if
- * there are none.  Returns how much likelier the values are on combs than anywhere, as a logarithm. */
+/* Finds the steps by frequency.  Where too few coefficients tell, they are taken to be as the standard's,
+ * times what the others are; 0 if there are none.  Returns how much likelier the values are on combs than
+ * anywhere, as a logarithm. */
 static float
 find_steps (const Blocks *blocks, const guint8 standard[BLOCK * BLOCK], float steps[BLOCK * BLOCK])
 {
@@ -304,8 +308,8 @@ find_steps (const Blocks *blocks, const guint8 standard[BLOCK * BLOCK], float st
 
 /* ---- The grid -------------------------------------------------------------------------------------------- */
 
-/* The log-likelihood of combs in a plane if the grid begins at @left, @top.  @sights: SIGHTS x SIGHTS parts of the photo, of SIGHT x SIGHT
- * pixels, that begin at multiples of UNIT. */
+/* The log-likelihood of combs in a plane if the grid begins at @left, @top.  @sights: SIGHTS x SIGHTS
+ * parts of the photo, of SIGHT x SIGHT pixels, that begin at multiples of UNIT. */
 static float
 judge_grid (const float *sights, int channels, int left, int top, int plane, Survey *survey)
 {
@@ -455,8 +459,8 @@ measure (const Blocks *blocks, const float steps[BLOCK * BLOCK], Octaves lost, O
     }
 }
 
-/* Of luma (the mean of the channels) and of chroma (what is left), scaled so that what is lost in every channel by itself is as much in
- * both. */
+/* Of luma (the mean of the channels) and of chroma (what is left), scaled so that what is lost in every
+ * channel by itself is as much in both. */
 static void
 find_loss (const Survey *survey, int channels, Octaves luma, Octaves chroma)
 {
@@ -510,8 +514,8 @@ mean_variance (const GwNoise *noise, int channels, const Blocks *luma)
   return 255 * 255 * sum / channels / (luma->n_clean + luma->n_clipped);
 }
 
-/* What was lost, where that is more, in an octave, than the noise.  @grain: luma's or chroma's, of which mean squares over @variance are left.
- * Returns what comes to the variance, over @variance. */
+/* What was lost, where that is more, in an octave, than the noise.  @grain: luma's or chroma's, of which
+ * mean squares over @variance are left.  Returns what comes to the variance, over @variance. */
 static float
 add_loss (const Octaves loss, float variance, float grain[GW_OCTAVES])
 {

@@ -79,8 +79,9 @@ multiply (const float *source, int stride, int n, const float *weights, int dept
 
 #else
 
-/* @first to @last: of the depth.  @rows and @panels are constants once inlined.  Every result is one chain of fused
- * multiply-adds, in order of depth.  @next: weights to fetch ahead, one panel of them; the next block's source is fetched, too. */
+/* @first to @last: of the depth.  @rows and @panels are constants once inlined.  Every result is one chain
+ * of fused multiply-adds, in order of depth.  @next: weights to fetch ahead, one panel of them; the next
+ * block's source is fetched, too. */
 INLINE void
 multiply_block (const float *source, int stride, const float *weights, int depth, int first, int last,
                 const float *start, float *out, int out_stride, int rows, int panels, const float *next)
@@ -134,8 +135,9 @@ multiply_block (const float *source, int stride, const float *weights, int depth
     }
 }
 
-/* All rows of some panels, in blocks of nearly the same size, for the products of a few rows wait for each other's sums.
- * Meanwhile @next is fetched: all matrices of a layer together are too large for the core's own cache. */
+/* All rows of some panels, in blocks of nearly the same size, for the products of a few rows wait for each
+ * other's sums.  Meanwhile @next is fetched: all matrices of a layer together are too large for the core's
+ * own cache. */
 INLINE void
 multiply_panels (const float *source, int stride, int n, const float *weights, int depth, const float *next,
                  const float *start, float *out, int out_stride, int panels)

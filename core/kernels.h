@@ -1,7 +1,8 @@
 /* The innermost loops, in a version for each instruction set.
  *
- * kernels.c is compiled once for each set (core/meson.build); processor.c knows which of them the processor can run.  Channels come
- * in multiples of GW_CHANNELS everywhere.  The plain versions that these are compared with are in tests/reference.c.
+ * kernels.c is compiled once for each set (core/meson.build); processor.c knows which of them the processor
+ * can run.  Channels come in multiples of GW_CHANNELS everywhere.  The plain versions that these are compared
+ * with are in tests/reference.c.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -36,7 +37,8 @@ typedef struct
    * @source: [n] vectors of @depth, @stride apart
    * @weights: @depth x @width, in panels; from the first column wanted on
    * @columns: how many are wanted
-   * @next: weights laid out alike, to be fetched ahead.  Looking for what is not there would take as long as multiplying
+   * @next: weights laid out alike, to be fetched ahead.  Looking for what is not there would take as long as
+   *         multiplying
    * @start: (nullable): what is added, laid out as @out, and possibly the same
    * @out: [n] vectors, @out_stride apart
    *
@@ -75,7 +77,8 @@ typedef struct
   /* out[i] = asinh (row[i] * scale); @n: a multiple of GW_CHANNELS.  Absolute error below 4e-7. */
   void (*asinh) (const float *row, float scale, float *out, int n);
 
-  /* out[i] = exp (row[i]), the same place or another; @n: a multiple of GW_CHANNELS.  Relative error below 3e-7 from -80 to 80. */
+  /* out[i] = exp (row[i]), the same place or another; @n: a multiple of GW_CHANNELS.  Relative error below
+   * 3e-7 from -80 to 80. */
   void (*exp) (const float *row, float *out, int n);
 } GwKernels;
 

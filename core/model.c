@@ -140,8 +140,8 @@ add_stage (Builder *builder, int x, int width, int scale, int blocks, const char
   return x;
 }
 
-/* Two layers that read the features, with few channels between: what heads find is smoother than the mean.  @mixed: and one that mixes
- * what those find at a place. */
+/* Two layers that read the features, with few channels between: what heads find is smoother than the mean.
+ * @mixed: and one that mixes what those find at a place. */
 static int
 add_head (Builder *builder, int features, const int *widths, int out, char name, gboolean mixed)
 {
@@ -224,7 +224,8 @@ build_score_net (Builder *builder, const int *widths, int n_widths, const int bl
   return features;
 }
 
-/* What some models have besides: another covariance for white noise, and a judgement of the noise level that they are told. */
+/* What some models have besides: another covariance for white noise, and a judgement of the noise level
+ * that they are told. */
 static void
 build_other_heads (Builder *builder, const int *widths, int features)
 {

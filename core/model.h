@@ -8,9 +8,10 @@
 #include "network.h"
 #include "safetensors.h"
 
-/* The network reads, at 1/shuffle of the photo's size, planes of the noisy photo (red, green, blue) and of the noise level
- * (the same), each as shuffle^2 channels (row, column of the pixel first), and, if it knows correlated noise, the grain
- * (times the mean level), one channel each; its outputs are laid out as the photo is. */
+/* The network reads, at 1/shuffle of the photo's size, planes of the noisy photo (red, green, blue) and of
+ * the noise level (the same), each as shuffle^2 channels (row, column of the pixel first), and, if it
+ * knows correlated noise, the grain (times the mean level), one channel each; its outputs are laid out as
+ * the photo is. */
 enum
 {
   GW_PLANES = 3,      /* of colour; also of the noise level, behind them */

@@ -15,15 +15,16 @@
 /* Zeroed pixels on either side of a row: readers' tiles reach no farther. */
 #define MARGIN GW_TILE
 
-/* Rows that are read together must not lie whole pages apart (floats), or they share a set of the first-level cache. */
+/* Rows that are read together must not lie whole pages apart (floats), or they share a set of the
+ * first-level cache. */
 #define PAGE 1024
 #define SHIFT (9 * GW_CHANNELS)
 
 /* Pages that are one job: a large one. */
 #define TOUCHED 512
 
-/* Multiplications between two barriers: a tenth of a millisecond's, many times what a barrier takes.  After more of them rows
- * have left the cache when the next layer comes. */
+/* Multiplications between two barriers: a tenth of a millisecond's, many times what a barrier takes.
+ * After more of them rows have left the cache when the next layer comes. */
 #define WORK 1e7
 
 /* Of gw_network_reach(), in standard deviations.  The results of *best* are the same from 3.5 on. */
@@ -86,8 +87,9 @@ gw_network_clear (GwNetwork *network)
   g_clear_pointer (&network->layers, g_array_unref);
 }
 
-/* Rows come in fours.  A layer can compute one row fewer than its source has; so if the source has 4k - n rows, tiles that
- * begin at -(n + 1) can be computed up to the last row, and no layer runs more than one row behind another. */
+/* Rows come in fours.  A layer can compute one row fewer than its source has; so if the source has 4k - n
+ * rows, tiles that begin at -(n + 1) can be computed up to the last row, and no layer runs more than one
+ * row behind another. */
 static int
 tile_offset (const GwNetwork *network, const GwLayer *layer)
 {
@@ -146,8 +148,8 @@ gw_network_multiply_adds (const GwNetwork *network)
   return sum;
 }
 
-/* What a layer adds to how far its values depend on the input: a 3x3 kernel reaches one row farther; a row that was made from
- * one twice as high reaches to that one's end. */
+/* What a layer adds to how far its values depend on the input: a 3x3 kernel reaches one row farther; a row
+ * that was made from one twice as high reaches to that one's end. */
 static int
 step_of (const GwLayer *layer)
 {
@@ -246,8 +248,8 @@ find_parts (GwPass *pass, const GwWindow *window)
 
 /* ---- Planning -------------------------------------------------------------------------------------------- */
 
-/* How many rows a layer computes at once, at least: so many that the threads have work between two barriers, and in deep layers,
- * that reading their weights is worth while. */
+/* How many rows a layer computes at once, at least: so many that the threads have work between two
+ * barriers, and in deep layers, that reading their weights is worth while. */
 static int
 rows_in_turn (const GwLayer *layer, int width, int threads, double work)
 {
@@ -260,7 +262,8 @@ rows_in_turn (const GwLayer *layer, int width, int threads, double work)
   return GW_TILE * (1 + (int) ((tiles - 1) / tiles_in_row));
 }
 
-/* The input comes at the pace of the layer that can take least at once; no other may be slower, or its source would pile up. */
+/* The input comes at the pace of the layer that can take least at once; no other may be slower, or its
+ * source would pile up. */
 static void
 plan_turns (GwPass *pass, double work)
 {
@@ -383,7 +386,8 @@ release_rows (GwPass *pass, int number)
     }
 }
 
-/* Zeros beside the part that is computed: readers' tiles reach that far.  And in the channels that fill up the input's. */
+/* Zeros beside the part that is computed: readers' tiles reach that far.  And in the channels that fill up
+ * the input's. */
 static void
 clear_margins (const Ring *ring, const GwLayer *layer, float *row)
 {
@@ -630,8 +634,8 @@ typedef struct
   const GwLayer *layer;
   int number;
   int first, rows; /* to be computed */
-  /* Pixels of a row to be shared out in stretches, where there are no tiles; an up-sampling layer's of its source, each
-   * becomes two. */
+  /* Pixels of a row to be shared out in stretches, where there are no tiles; an up-sampling layer's of its
+   * source, each becomes two. */
   int left, right, stretches;
 } Step;
 

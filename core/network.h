@@ -1,8 +1,8 @@
 /* A network as a list of layers, and its evaluation row by row.
  *
- * Every layer keeps the few rows that the layers after it still need; a block of rows goes in at the top, finished rows
- * come out below.  Nothing is computed twice and nothing depends on the size of a block, because there are no tiles of the
- * photo.
+ * Every layer keeps the few rows that the layers after it still need; a block of rows goes in at the top,
+ * finished rows come out below.  Nothing is computed twice and nothing depends on the size of a block,
+ * because there are no tiles of the photo.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -22,8 +22,8 @@ typedef enum
   GW_LAYER_DOWN2, /* 2x2 convolution, stride 2 */
   GW_LAYER_UP2,   /* 2x2 transposed convolution, stride 2 */
   GW_LAYER_SCALE, /* 1 / mean of some of the source's planes, one value a pixel: of the noise levels */
-  /* asinh (source * addend), the addend a SCALE: features in units of the local noise level; and, in one more channel, the logarithm of that
-   * level */
+  /* asinh (source * addend), the addend a SCALE: features in units of the local noise level; and, in one
+   * more channel, the logarithm of that level */
   GW_LAYER_ASINH
 } GwLayerKind;
 
@@ -81,9 +81,10 @@ gw_layer_channels (const GwLayer *layer)
 double gw_network_multiply_adds (const GwNetwork *network);
 /* How far away, in pixels of the input layer, a pixel can be on which an output pixel depends. */
 int gw_network_radius (const GwNetwork *network);
-/* How far away it can be and still make a difference larger than rounding: what comes from farther passes the edge of nearly every kernel on
- * its way, and falls off with the distance as a normal distribution does whose variance is the sum of the layers' (Luo et al. 2016,
- * "Understanding the effective receptive field"). */
+/* How far away it can be and still make a difference larger than rounding: what comes from farther passes
+ * the edge of nearly every kernel on its way, and falls off with the distance as a normal distribution
+ * does whose variance is the sum of the layers' (Luo et al. 2016, "Understanding the effective receptive
+ * field"). */
 int gw_network_reach (const GwNetwork *network);
 
 /* One pass over a photo. */
@@ -92,11 +93,11 @@ typedef struct _GwPass GwPass;
 /**
  * gw_pass_new:
  * @width, @height: of the input layer, multiples of 2^(largest scale)
- * @window: (nullable): the part of the outputs that is wanted, %NULL: all.  Only what that depends on, but for rounding, is
- *   computed.
+ * @window: (nullable): the part of the outputs that is wanted, %NULL: all.  Only what that depends on, but
+ *   for rounding, is computed.
  * @outputs: the layers whose rows the caller reads; all of the input's scale
- * @work: multiplications that a layer does at least before the next one has its turn; 0: enough to keep the threads busy.
- *   The results do not depend on it.
+ * @work: multiplications that a layer does at least before the next one has its turn; 0: enough to keep the
+ *   threads busy.  The results do not depend on it.
  *
  * Plans how many rows each layer must keep, and allocates them; %NULL if there is not enough memory.
  */
@@ -112,11 +113,12 @@ int gw_pass_most_waiting (const GwPass *pass);
 
 /* Rows of the input layer to be filled next: from *@first on, the number returned; 0 when there are no more. */
 int gw_pass_next (GwPass *pass, int *first);
-/* A row of a layer: width * gw_layer_channels() floats, of which those in the window count; valid while the layer keeps it. */
+/* A row of a layer: width * gw_layer_channels() floats, of which those in the window count; valid while
+ * the layer keeps it. */
 float *gw_pass_row (GwPass *pass, int layer, int row);
-/* To be called when those rows are filled, until all rows are finished.  Every layer has at most one turn.  Afterwards
- * the rows from *@first on, the number returned, of all outputs are finished; they may be read until the next rows are
- * asked for. */
+/* To be called when those rows are filled, until all rows are finished.  Every layer has at most one turn.
+ * Afterwards the rows from *@first on, the number returned, of all outputs are finished; they may be read
+ * until the next rows are asked for. */
 int gw_pass_push (GwPass *pass, int *first);
 
 /* How much is done, from 0 to 1; a row is half done when it has been filled. */

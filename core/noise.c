@@ -25,8 +25,9 @@ gw_noise_white (double level)
   return noise;
 }
 
-/* How much larger the standard deviation of sums of n x n pixels is than that of independent ones, for noise with the
- * autocorrelation exp(-d^2 / 4 size^2) of white noise under a Gaussian. It is separable, and the root of its square. */
+/* How much larger the standard deviation of sums of n x n pixels is than that of independent ones, for
+ * noise with the autocorrelation exp(-d^2 / 4 size^2) of white noise under a Gaussian. It is separable,
+ * and the root of its square. */
 static double
 blurred_octave (double size, int n)
 {

@@ -11,15 +11,16 @@ G_BEGIN_DECLS
 /* Noise below 0.003 levels is none, and features are divided by the level. */
 #define GW_LEVEL_FLOOR 1e-5f
 
-/* Of the estimate, as found on photos with noise of many kinds: the error of its logarithm where there are plenty of places without
- * texture, and what comes to it where there are next to none. */
+/* Of the estimate, as found on photos with noise of many kinds: the error of its logarithm where there are
+ * plenty of places without texture, and what comes to it where there are next to none. */
 #define GW_SURE 0.08f
 #define GW_UNSURE 0.4f
 
 /* The error of a level that says no more than that there is noise, or none. */
 #define GW_UNKNOWN 1.f
 
-/* Clipped pixels have lost their noise.  What lies beyond black or white was not clipped.  What is no photo counts as clipped. */
+/* Clipped pixels have lost their noise.  What lies beyond black or white was not clipped.  What is no
+ * photo counts as clipped. */
 gboolean gw_is_clipped (float value);
 
 gboolean gw_noise_check (const GwNoise *noise, int channels, GError **error);
@@ -29,13 +30,13 @@ gboolean gw_noise_check (const GwNoise *noise, int channels, GError **error);
  * @photo: a row, @width * @channels
  * @levels: (out): as many
  *
- * The noise level of every value of a row, by the curve over brightness.  Brightness is the noisy photo's own,
- * smoothed along the row (Gaussian of sd 2 pixels).
+ * The noise level of every value of a row, by the curve over brightness.  Brightness is the noisy photo's
+ * own, smoothed along the row (Gaussian of sd 2 pixels).
  */
 void gw_noise_fill_levels (const GwNoise *noise, const float *photo, int width, int channels, float *levels);
 
-/* Fills the pixels of a row that are not finite (or no photo any more) with the last one that is, or before that with the
- * first. */
+/* Fills the pixels of a row that are not finite (or no photo any more) with the last one that is, or
+ * before that with the first. */
 void gw_noise_fill_holes (float *row, int width, int channels);
 
 /* Whether row @y of a map holds noise levels. */

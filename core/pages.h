@@ -1,5 +1,5 @@
-/* Large blocks of numbers, in large pages of memory where the system has them: the tiles' 36 points lie in as many places, and with
- * small pages the processor spends a third of its time looking up where.
+/* Large blocks of numbers, in large pages of memory where the system has them: the tiles' 36 points lie in as
+ * many places, and with small pages the processor spends a third of its time looking up where.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */

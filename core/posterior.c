@@ -62,7 +62,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Job, job_clear)
 
 /* ---- Photo to network ------------------------------------------------------------------------------------ */
 
-/* The row or column that stands in for @i beyond the right or lower edge of @n: mirrored, the last one repeated. */
+/* The row or column that stands in for @i beyond the right or lower edge of @n: mirrored, the last one
+ * repeated. */
 static int
 mirror (int i, int n)
 {
@@ -119,8 +120,9 @@ level_row (const Job *job, int y, int number)
   return levels;
 }
 
-/* The noise level that the network is told.  A grey photo's noise is the same in all three channels: along the grey axis
- * (1,1,1)/sqrt(3) of the colour cube its level is sqrt(3) times as high (see grey_inputs in weights/model.py). */
+/* The noise level that the network is told.  A grey photo's noise is the same in all three channels: along
+ * the grey axis (1,1,1)/sqrt(3) of the colour cube its level is sqrt(3) times as high (see grey_inputs in
+ * weights/model.py). */
 static float
 told_level (float level, int channels)
 {
@@ -233,7 +235,8 @@ colour_covariance (Cholesky l, float widening, float covariance[6])
   covariance[5] = widening * (l.l20 * l.l20 + l.l21 * l.l21 + l.l22 * l.l22);
 }
 
-/* Of the mean of the three channels, w^T C w = |L^T w|^2, w = (1,1,1) / 3: a sum of squares cannot round below zero. */
+/* Of the mean of the three channels, w^T C w = |L^T w|^2, w = (1,1,1) / 3: a sum of squares cannot round
+ * below zero. */
 static inline float
 grey_variance (Cholesky l)
 {

@@ -1,12 +1,12 @@
 /* The noise under which a photo is likeliest, with a score model as what is known of photos.
  *
- * Expectation and maximisation (Dempster, Laird, Rubin 1977): the model says, for the noise assumed, what the noise in the
- * photo was and how unsure that is; E[(y - x)^2 | y] = (y - D)^2 + C is its square, and the mean of that the
- * next assumption.  The true noise is where the two agree.  Texture, which any measure of the photo alone takes
- * for noise, is left to the model to recognise.
+ * Expectation and maximisation (Dempster, Laird, Rubin 1977): the model says, for the noise assumed, what the
+ * noise in the photo was and how unsure that is; E[(y - x)^2 | y] = (y - D)^2 + C is its square, and the mean
+ * of that the next assumption.  The true noise is where the two agree.  Texture, which any measure of the
+ * photo alone takes for noise, is left to the model to recognise.
  *
- * That alone does not recognise texture where noise may have grain; but some models have learned to judge the level that
- * they are told, and these are asked first.
+ * That alone does not recognise texture where noise may have grain; but some models have learned to judge the
+ * level that they are told, and these are asked first.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -19,16 +19,17 @@
 
 #define JUDGEMENTS 2
 #define ROUNDS 5
-#define FASTER 1.5f /* steps are taken this much larger than they come out; up to 2 converges */
-#define MOVED \
-  0.4f /* share of the way that may have been wrong, as found on photos with noise of many kinds */
-#define TRACES \
-  (0.3 / 255) /* of JPEG, rounding and the faintest texture, which cannot be told from noise of that level */
-#define GREY \
-  0.25f /* how far a grey photo's level may be off: no colour helps to tell noise with grain from texture */
+#define FASTER 1.5f       /* steps are taken this much larger than they come out; up to 2 converges */
 #define LEAST_GROWTH 0.1f /* of correlated noise, from one octave to the next */
 #define MONOCHROME -0.9f  /* grain of chroma below which there is none */
 #define PRIOR 0.1f        /* a knot of brightness moves by itself as far as it has this share of all pixels */
+
+/* How far the level may be off, as a logarithm: so much of the way that it went, as found on photos with
+ * noise of many kinds; and for a grey photo, where no colour helps to tell noise with grain from texture.
+ * In levels: traces of JPEG, rounding and the faintest texture cannot be told from noise. */
+#define MOVED 0.4f
+#define GREY 0.25f
+#define TRACES (0.3 / 255)
 
 /* Grain and rounding of photos as they are: the median of what is found in those held out from training. */
 #define OWN (1.5 / 255)
@@ -66,8 +67,9 @@ add_rows (const GwPosterior *rows, int crop, gpointer data)
     }
 }
 
-/* Scales the level at every knot by that power of what was found there, as variances, over what was assumed; where little was found by what was
- * found all over.  @most: (nullable): the highest levels that are possible. */
+/* Scales the level at every knot by that power of what was found there, as variances, over what was
+ * assumed; where little was found by what was found all over.  @most: (nullable): the highest levels that
+ * are possible. */
 static void
 update (const Sums *sums, int channels, double power, const GwNoise *most, GwNoise *noise)
 {
@@ -106,8 +108,8 @@ mean_level (const GwNoise *noise, int channels)
   return sqrt (sum / channels / GW_KNOTS);
 }
 
-/* Photos have fine grain of their own, which nothing tells from white noise and which is to stay: what is found is
- * shared between the two, as variances, by as much as there is of each to be expected. */
+/* Photos have fine grain of their own, which nothing tells from white noise and which is to stay: what is
+ * found is shared between the two, as variances, by as much as there is of each to be expected. */
 static void
 leave_own_grain (int channels, GwNoise *noise)
 {
@@ -145,10 +147,11 @@ refine_white (const GwModel *model, const GwCrops *crops, const GwRun *run, int 
   return TRUE;
 }
 
-/* With grain it may be either, but models that know grain have learned to doubt the level that they are told of it: once is
- * enough.  What they find is noise and texture again; so they are asked about that before, and where
- * the photo has no place without texture, not after.  (Not where there is no colour: the votes on grey photos tell little more than that
- * texture is likelier than noise, and came to 0.6 of the level.) */
+/* With grain it may be either, but models that know grain have learned to doubt the level that they are
+ * told of it: once is enough.  What they find is noise and texture again; so they are asked about that
+ * before, and where the photo has no place without texture, not after.  (Not where there is no colour: the
+ * votes on grey photos tell little more than that texture is likelier than noise, and came to 0.6 of the
+ * level.) */
 static gboolean
 refine_grain (const GwModel *model, const GwCrops *crops, const GwRun *run, int channels, GwNoise *noise,
               GError **error)
@@ -178,7 +181,8 @@ refine_grain (const GwModel *model, const GwCrops *crops, const GwRun *run, int 
   return TRUE;
 }
 
-/* Independent from pixel to pixel, if not from channel to channel: texture looks like that, cameras' noise does not. */
+/* Independent from pixel to pixel, if not from channel to channel: texture looks like that, cameras' noise
+ * does not. */
 static gboolean
 is_white (const GwNoise *noise)
 {
@@ -203,7 +207,8 @@ gw_noise_refine (const GwModel *model, const GwPhoto *photo, GwNoise *noise, con
   if (!(crops = gw_crops_new (photo, error)))
     return FALSE;
 
-  /* What the channels have in common may be texture; noise that they have in common entirely is a monochrome photo's. */
+  /* What the channels have in common may be texture; noise that they have in common entirely is a
+   * monochrome photo's. */
   if (white && noise->grain[GW_OCTAVES] > MONOCHROME)
     memset (noise->grain, 0, sizeof (noise->grain));
 

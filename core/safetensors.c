@@ -39,7 +39,8 @@ gw_safetensors_free (GwSafetensors *file)
   g_free (file);
 }
 
-/* The bits of a half, moved to where a float has them, are the same number but for the exponents' different bias. */
+/* The bits of a half, moved to where a float has them, are the same number but for the exponents'
+ * different bias. */
 static float
 half_to_float (guint16 half)
 {

@@ -1,8 +1,9 @@
 /* Samples of the posterior.
  *
- * The noisy photo y is the state at t = 1 of a diffusion whose state x_t is the clean photo with noise of t times the level;
- * followed back to t = 0 it ends in a sample of p(x|y) (Song et al. 2021).  At every t the score gives the mean D and the
- * covariance C of the clean photo behind the state.  S is the covariance of the photo's noise.
+ * The noisy photo y is the state at t = 1 of a diffusion whose state x_t is the clean photo with noise of t
+ * times the level; followed back to t = 0 it ends in a sample of p(x|y) (Song et al. 2021).  At every t the
+ * score gives the mean D and the covariance C of the clean photo behind the state.  S is the covariance of
+ * the photo's noise.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -109,14 +110,15 @@ reverse_row (int number, int thread, gpointer data)
     }
 }
 
-/* The same with the whole of C, also between pixels, by two passes.  With J = dD/dx, C = t^2 J S, and the covariance above is
- * b^2 (1 + r J) S, b^2 = s^2 (t^2 - s^2)/t^2, r = t^2/s^2 - 1.  Noise n of covariance S becomes noise of that covariance by
- * sqrt (1 + r J).  J n is the difference that a small disturbance by n makes to D. */
+/* The same with the whole of C, also between pixels, by two passes.  With J = dD/dx, C = t^2 J S, and the
+ * covariance above is b^2 (1 + r J) S, b^2 = s^2 (t^2 - s^2)/t^2, r = t^2/s^2 - 1.  Noise n of covariance
+ * S becomes noise of that covariance by sqrt (1 + r J).  J n is the difference that a small disturbance by
+ * n makes to D. */
 #define DISTURBANCE 0.03f /* times n; the larger, the more of it is taken for detail where all is smooth */
 
-/* k of 1 + k J instead of that root.  For one eigenvalue it is the same; here for the one that counts in a pixel.  @share is the
- * mean of all eigenvalues there, J_ii = C_ii / (t^2 S_ii); their mean weighted by themselves, (J^2)_ii / J_ii, lies between that
- * and 1: in the (geometric) middle. */
+/* k of 1 + k J instead of that root.  For one eigenvalue it is the same; here for the one that counts in a
+ * pixel.  @share is the mean of all eigenvalues there, J_ii = C_ii / (t^2 S_ii); their mean weighted by
+ * themselves, (J^2)_ii / J_ii, lies between that and 1: in the (geometric) middle. */
 static float
 root_slope (float r, float share)
 {
@@ -167,8 +169,8 @@ growth (double a)
   return fabs (a) < 1e-8 ? 1 : expm1 (a) / a;
 }
 
-/* Ozaki's step (Meng et al. 2021, section 5): where the drift is linear, it is exact.  In units of the noise's level:
- * @drift and @normal times functions of h H, whose eigenvalues follow from those of C. */
+/* Ozaki's step (Meng et al. 2021, section 5): where the drift is linear, it is exact.  In units of the
+ * noise's level: @drift and @normal times functions of h H, whose eigenvalues follow from those of C. */
 static void
 ozaki (const float *covariance, const float *level, int channels, double size, double t, float *drift,
        float *normal)
@@ -209,8 +211,9 @@ ozaki (const float *covariance, const float *level, int channels, double size, d
   memcpy (normal, turned[1], sizeof (float) * channels);
 }
 
-/* One step of Langevin diffusion towards p(x_t|y), preconditioned by S: S times the gradient is (D - x)/t^2 + (y - x)/(1 - t^2),
- * the Hessian s2 - S^-1/(1 - t^2).  The time step is h = size t^2 (1 - t^2): the variance of x_t given y and x, times size. */
+/* One step of Langevin diffusion towards p(x_t|y), preconditioned by S: S times the gradient is (D -
+ * x)/t^2 + (y - x)/(1 - t^2), the Hessian s2 - S^-1/(1 - t^2).  The time step is h = size t^2 (1 - t^2):
+ * the variance of x_t given y and x, times size. */
 static void
 langevin_row (int number, int thread, gpointer data)
 {

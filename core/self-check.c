@@ -1,14 +1,14 @@
 /* Does the noise in a photo look like what was assumed of it?  No clean photo is needed.
  *
- * The squared error of any estimate D(y) of a photo whose noise has the covariance S is, in the mean,
- * |y - D|^2 - tr S + 2 tr (S dD/dy) (Stein 1981), and the last term is E b^T (D(y + e b) - D(y)) / e for noise b with that
- * covariance (Ramani, Blu, Unser 2008). With S as measured in the photo, whatever was assumed, this is the error to be
- * expected; the model predicts its own, the mean of C. They differ where the noise is stronger, weaker or coarser than
- * the model was told.
+ * The squared error of any estimate D(y) of a photo whose noise has the covariance S is, in the mean, |y -
+ * D|^2 - tr S + 2 tr (S dD/dy) (Stein 1981), and the last term is E b^T (D(y + e b) - D(y)) / e for noise b
+ * with that covariance (Ramani, Blu, Unser 2008). With S as measured in the photo, whatever was assumed, this
+ * is the error to be expected; the model predicts its own, the mean of C. They differ where the noise is
+ * stronger, weaker or coarser than the model was told.
  *
- * That takes noise for independent of the photo. Detail that is missing, as after JPEG, is not: then the error seems less than
- * predicted, even less than nothing. But whatever the noise, a posterior mean is at right angles to its error, so what was not
- * removed is left: tr S - |y - D|^2.
+ * That takes noise for independent of the photo. Detail that is missing, as after JPEG, is not: then the
+ * error seems less than predicted, even less than nothing. But whatever the noise, a posterior mean is at
+ * right angles to its error, so what was not removed is left: tr S - |y - D|^2.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -154,16 +154,17 @@ judge (const Sums *sums, const GwModel *model, const GwNoise *assumed)
                                                           : GW_FIT_AGREES;
 }
 
-/* How much larger the squared error is than predicted, where it seemed less: the middle between what it is if detail is missing and, 1, if
- * the level was measured too high. */
+/* How much larger the squared error is than predicted, where it seemed less: the middle between what it is
+ * if detail is missing and, 1, if the level was measured too high. */
 static double
 lost (const Sums *sums)
 {
   return sqrt (MAX (sums->there - sums->removed, 0) / sums->left);
 }
 
-/* How much larger the squared error is in the mean than it would be with the level known, if the level is as unsure as that: less
- * than the level's own square, whose factor is 2, since models make some allowance; found on synthetic cameras' photos. */
+/* How much larger the squared error is in the mean than it would be with the level known, if the level is
+ * as unsure as that: less than the level's own square, whose factor is 2, since models make some
+ * allowance; found on synthetic cameras' photos. */
 static double
 unsureness (const GwNoise *assumed)
 {

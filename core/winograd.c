@@ -5,7 +5,8 @@
 
 enum
 {
-  /* Tiles of a job: the more, the less often are the weights read; their transform (floats) should stay in the core's own cache. */
+  /* Tiles of a job: the more, the less often are the weights read; their transform (floats) should stay in
+   * the core's own cache. */
   SOURCE_FLOATS = 1 << 16,
   TILES_LEAST = 24,
   TILES_MOST = 60,

@@ -113,7 +113,8 @@ gw_workers_new (int threads)
 {
   GwWorkers *workers = g_new0 (GwWorkers, 1);
 
-  /* The products are small: threads inside OpenBLAS only get in each other's way.  This setting is the process's. */
+  /* The products are small: threads inside OpenBLAS only get in each other's way.  This setting is the
+   * process's. */
   openblas_set_num_threads (1);
 
   gate_init (&workers->step);

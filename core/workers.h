@@ -15,7 +15,8 @@ GwWorkers *gw_workers_new (int threads);
 void gw_workers_free (GwWorkers *workers);
 int gw_workers_count (const GwWorkers *workers);
 
-/* Calls @job once for every number from 0 to @n_jobs - 1, in any order and by any thread; returns when all are done. */
+/* Calls @job once for every number from 0 to @n_jobs - 1, in any order and by any thread; returns when all
+ * are done. */
 void gw_workers_run (GwWorkers *workers, GwJob job, gpointer data, int n_jobs);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GwWorkers, gw_workers_free)

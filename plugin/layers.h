@@ -55,8 +55,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (GwNewLayers, gw_new_layers_clear)
  * gw_layers_add:
  * @layers: (out): to be cleared with gw_new_layers_clear()
  *
- * Changes the image, in one undo group; all computing must be over, since from here on cancelling leaves traces.  The
- * uncertainty layer comes on top.  A selection becomes the mask of new layers.
+ * Changes the image, in one undo group; all computing must be over, since from here on cancelling leaves
+ * traces.  The uncertainty layer comes on top.  A selection becomes the mask of new layers.
  */
 gboolean gw_layers_add (GimpImage *image, GimpLayer *layer, const GwResult *result, const GwLayout *layout,
                         GwNewLayers *layers, GError **error);
@@ -72,7 +72,8 @@ typedef struct
   int x, y; /* of the region in the drawable */
 } GwAlternative;
 
-/* Adds it above its layer, in one undo group, masked by the selection.  Returns the new layer, or %NULL with @error set. */
+/* Adds it above its layer, in one undo group, masked by the selection.  Returns the new layer, or %NULL
+ * with @error set. */
 GimpLayer *gw_layers_add_alternative (GimpImage *image, GimpLayer *layer, const GwAlternative *alternative,
                                       GError **error);
 

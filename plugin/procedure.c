@@ -14,8 +14,9 @@ end (void)
   babl_exit ();
 }
 
-/* The first time that babl is to convert between two formats, it searches for the fastest way, which takes some tenths of a
- * second.  It keeps what it found in the user's cache, but only if it is told of the end by all who began: GEGL, libgimp. */
+/* The first time that babl is to convert between two formats, it searches for the fastest way, which takes
+ * some tenths of a second.  It keeps what it found in the user's cache, but only if it is told of the end
+ * by all who began: GEGL, libgimp. */
 static GimpValueArray *
 run_procedure (GimpProcedure *procedure, GimpRunMode run_mode, GimpImage *image, GimpDrawable **drawables,
                GimpProcedureConfig *config, gpointer run_data)

@@ -60,8 +60,8 @@ read_scale (GimpDrawable *layer, Scale *scale, GError **error)
   return FALSE;
 }
 
-/* Root mean square and largest standard deviation, in 8-bit levels, over the pixels of @area (in the layer); if wished
- * only those that are selected. */
+/* Root mean square and largest standard deviation, in 8-bit levels, over the pixels of @area (in the
+ * layer); if wished only those that are selected. */
 static gboolean
 read_area (GimpImage *image, GimpDrawable *layer, const GeglRectangle *area, const Scale *scale,
            gboolean selected_only, double *sd, double *largest)

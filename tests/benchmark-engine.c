@@ -1,4 +1,5 @@
-/* Times the engine, one measurement a call, and prints a JSON object.  benchmark.py calls it beside its peers.
+/* Times the engine, one measurement a call, and prints a JSON object.  benchmark.py calls it beside its
+ * peers.
  *
  *     benchmark-engine peak THREADS                    fused multiply-adds that the processor can do, GFLOP/s
  *     benchmark-engine load MODEL                      seconds to load the model

@@ -20,7 +20,8 @@ typedef struct
   double covariance[MOST_MODES][3][3];
 } Mixture;
 
-/* Of the point behind @y, white noise of that level added: a mixture again.  That of a Gaussian is one, its moments exact. */
+/* Of the point behind @y, white noise of that level added: a mixture again.  That of a Gaussian is one,
+ * its moments exact. */
 Mixture mixture_posterior (const Mixture *prior, const double *y, const double *level);
 void mixture_moments (const Mixture *mixture, double mean[3], double covariance[3][3]);
 /* Which mode @x belongs to most likely. */
@@ -32,7 +33,8 @@ double random_normal (GRand *rand);
 gboolean mixture_score (gconstpointer mixture, const GwPhoto *state, const GwNoise *noise, const GwRun *run,
                         GwWriteRows write, gpointer data, GError **error);
 
-/* A Gaussian of pairs of neighbours in a row of a grey photo: variances of (a + b) / sqrt 2 and (a - b) / sqrt 2. */
+/* A Gaussian of pairs of neighbours in a row of a grey photo: variances of (a + b) / sqrt 2 and (a - b) /
+ * sqrt 2. */
 typedef struct
 {
   double sum, difference;

@@ -1,10 +1,11 @@
 /* Draws samples with settings that nobody but an experiment wants.  weights/evaluate_samples.py calls it.
  *
- *     draw-samples MODEL NOISE_LEVELS WIDTH HEIGHT SAMPLES LEVELS LOWEST SECOND_ORDER CORRECTIONS OZAKI STEP_SIZE SEED
+ *     draw-samples MODEL NOISE_LEVELS WIDTH HEIGHT SAMPLES LEVELS LOWEST SECOND_ORDER CORRECTIONS OZAKI
+ *     STEP_SIZE SEED
  *         [GRAIN, six numbers]
  *
- * A photo (height * width * 3 floats, white = 1) comes in; its mean, the covariance (6 a pixel) and the samples go out.
- * SECOND_ORDER: 0 none, 1 pixels, 2 neighbours.
+ * A photo (height * width * 3 floats, white = 1) comes in; its mean, the covariance (6 a pixel) and the
+ * samples go out.  SECOND_ORDER: 0 none, 1 pixels, 2 neighbours.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */

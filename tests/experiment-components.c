@@ -1,9 +1,11 @@
-/* What components are worth: the variance that they have beside that of samples along them and the true error.
+/* What components are worth: the variance that they have beside that of samples along them and the true
+ * error.
  *
  *     experiment-components MODEL LEVEL SIDE SAMPLES PHOTO.ppm...
  *
- * LEVEL is that of the white noise, in 8-bit levels.  In each corner of a photo (PPM with 8 bits) a region of SIDE x SIDE pixels is
- * examined; SAMPLES are drawn of it, an even number.  For the tables of weights/samples.md and a figure of core/README.md.
+ * LEVEL is that of the white noise, in 8-bit levels.  In each corner of a photo (PPM with 8 bits) a region of
+ * SIDE x SIDE pixels is examined; SAMPLES are drawn of it, an even number.  For the tables of
+ * weights/samples.md and a figure of core/README.md.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -218,8 +220,8 @@ compare_samples (const Corner *corner, int n, const float *components, const flo
 
 /* ---- The derivative of the mean ---------------------------------------------------------------------------- */
 
-/* Sums of variances: by the covariance that the model predicts, and by sigma^2 dD/dy, multiplied with random signs
- * (Hutchinson 1990). */
+/* Sums of variances: by the covariance that the model predicts, and by sigma^2 dD/dy, multiplied with
+ * random signs (Hutchinson 1990). */
 static void
 sum_variances (const Corner *corner, Region *region)
 {

@@ -2,8 +2,9 @@
  *
  *     experiment-mixing MODEL LEVEL T PHOTO.ppm...
  *
- * LEVEL is that of the white noise, in 8-bit levels; photos are PPM with 8 bits, and of each the middle is taken.  The chains draw
- * x_t, t = T, for p(x_t|y).  They begin with the state that a sample of the reverse diffusion has there.
+ * LEVEL is that of the white noise, in 8-bit levels; photos are PPM with 8 bits, and of each the middle is
+ * taken.  The chains draw x_t, t = T, for p(x_t|y).  They begin with the state that a sample of the reverse
+ * diffusion has there.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -201,8 +202,8 @@ run (const Crop *crop, gboolean ozaki, double size, int steps)
 
 /* ---- What is told of them ---------------------------------------------------------------------------------- */
 
-/* Steps of which one gives an independent state, 1 + 2 sum of autocorrelations; the variance as it would be over independent
- * states. */
+/* Steps of which one gives an independent state, 1 + 2 sum of autocorrelations; the variance as it would
+ * be over independent states. */
 static double
 correlation_time (const float *values, int steps, int stride, double *variance)
 {
@@ -294,8 +295,8 @@ print_ratio (double langevin, double ozaki)
   printf (" %.4f | %.4f | %.1f |", langevin, ozaki, ozaki / langevin);
 }
 
-/* Steps count if the variance is about that of the smallest steps, which both samplers have in common: that of the kind itself,
- * that of all means.  Components are too few for theirs to be known that well. */
+/* Steps count if the variance is about that of the smallest steps, which both samplers have in common:
+ * that of the kind itself, that of all means.  Components are too few for theirs to be known that well. */
 static void
 print_best (Row rows[2][G_N_ELEMENTS (sizes)])
 {

@@ -127,8 +127,8 @@ compare (gconstpointer a, gconstpointer b)
   return *(const float *) a > *(const float *) b ? 1 : *(const float *) a < *(const float *) b ? -1 : 0;
 }
 
-/* Wasserstein's first distance along a direction, relative to the exact sd there; root mean square over directions.  Two sets
- * of exact draws have 0.015. */
+/* Wasserstein's first distance along a direction, relative to the exact sd there; root mean square over
+ * directions.  Two sets of exact draws have 0.015. */
 static double
 distance (const float *states, const float *truth)
 {
@@ -186,7 +186,8 @@ covariance (const float *a, const float *b, const float *direction)
   return sum - mean_a * mean_b;
 }
 
-/* Steps of which one gives an independent state: 1 + 2 sum of autocorrelations, the rest of the sum as if it fell exponentially. */
+/* Steps of which one gives an independent state: 1 + 2 sum of autocorrelations, the rest of the sum as if
+ * it fell exponentially. */
 static double
 correlation_time (const float *states, const float *direction)
 {
@@ -208,7 +209,7 @@ typedef struct
   double off[3]; /* distance after 8, 32, 128 steps */
   double bias;   /* of the variance, relative */
   double
-      samples; /* effective samples a step; both along that eigenvector of the exact covariance where they are worst */
+      samples; /* effective samples a step; both of the eigenvector of the covariance where they are worst */
 } Figures;
 
 static void
@@ -238,8 +239,8 @@ judge (const float *states, int density, Figures *figures)
     }
 }
 
-/* Convergence from a first-order step, which spreads too little; bias and correlations from one with the second-order score,
- * which is nearly settled. */
+/* Convergence from a first-order step, which spreads too little; bias and correlations from one with the
+ * second-order score, which is nearly settled. */
 static Figures
 measure (int density, gboolean ozaki, double size, const float *truth)
 {

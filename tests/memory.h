@@ -40,7 +40,8 @@ GwNoise image_noise (double level, const Image *map);
 gboolean image_posterior (const GwModel *model, const Image *photo, const GwNoise *noise, const GwRun *run,
                           Result *result, GError **error);
 
-/* Of a square of noise: root mean square of the means over side x side pixels, times side, of a sum of channels. */
+/* Of a square of noise: root mean square of the means over side x side pixels, times side, of a sum of
+ * channels. */
 double image_octave (const float *noise, int size, int channels, const double *weights, int side);
 
 /* A GwProgress that sees that it only grows, and cancels beyond @stop. */

@@ -6,8 +6,8 @@
 
 #include "memory.h"
 
-/* The noise of a scene: its variance is base^2 + slope * brightness, in levels; its values hang together over the
- * neighbours on the right and below, and over the channels, if so wanted. */
+/* The noise of a scene: its variance is base^2 + slope * brightness, in levels; its values hang together
+ * over the neighbours on the right and below, and over the channels, if so wanted. */
 typedef struct
 {
   double base[3], slope;

@@ -95,7 +95,8 @@ test_follows_brightness (void)
   check_level (&noise, 3, &kind, 0.12);
 }
 
-/* The mean of 2x2 values in place of one: what neighbours share, and of these again 2x2 or 4x4 means, follows. */
+/* The mean of 2x2 values in place of one: what neighbours share, and of these again 2x2 or 4x4 means,
+ * follows. */
 static void
 test_grain (void)
 {
@@ -156,7 +157,8 @@ test_coarse_colour (void)
     }
 }
 
-/* Half of the photo is burnt out and has no noise left, as it was or with one value for all after JPEG; the other half tells. */
+/* Half of the photo is burnt out and has no noise left, as it was or with one value for all after JPEG;
+ * the other half tells. */
 static void
 test_clipped (void)
 {
@@ -196,8 +198,8 @@ test_clipped_channels (void)
     }
 }
 
-/* A meadow at night: of red and blue a third or half of the pixels are clipped everywhere, and they are noisier than green.  The night sky:
- * half of green, too. */
+/* A meadow at night: of red and blue a third or half of the pixels are clipped everywhere, and they are
+ * noisier than green.  The night sky: half of green, too. */
 static void
 test_half_clipped (void)
 {
@@ -434,7 +436,8 @@ test_refined (void)
     }
 }
 
-/* Of noise as faint as a photo's own grain, half is left to that, as variances, and the level is that much less sure. */
+/* Of noise as faint as a photo's own grain, half is left to that, as variances, and the level is that much
+ * less sure. */
 static void
 test_refined_faint (void)
 {
@@ -469,7 +472,8 @@ test_refined_texture (void)
   g_assert_cmpfloat (fabs (255 * refined.level[1][4] - 10), <, 1.1);
 }
 
-/* The brightness that the noise depends on is kept apart, and areas burnt out or missing are not taken for clean ones. */
+/* The brightness that the noise depends on is kept apart, and areas burnt out or missing are not taken for
+ * clean ones. */
 static void
 test_refined_curve (void)
 {
@@ -484,7 +488,8 @@ test_refined_curve (void)
   check_level (&noise, 3, &kind, 0.12);
 }
 
-/* Without colour the level of noise with grain stays as it was measured, or nearly so, and that is said to be less sure. */
+/* Without colour the level of noise with grain stays as it was measured, or nearly so, and that is said to
+ * be less sure. */
 static void
 test_refined_grey (void)
 {
@@ -496,7 +501,8 @@ test_refined_grey (void)
   g_assert_cmpfloat (refined.level_error, >, measured.level_error + 0.1);
 }
 
-/* Measured too low where grain is coarse, as cameras' noise is: the model corrects the level, and leaves the grain. */
+/* Measured too low where grain is coarse, as cameras' noise is: the model corrects the level, and leaves
+ * the grain. */
 static void
 test_refined_grain (void)
 {
@@ -514,8 +520,8 @@ test_refined_grain (void)
   g_assert_cmpint (memcmp (measured.grain, refined.grain, sizeof (measured.grain)), ==, 0);
 }
 
-/* What seems to be noise that the channels share, and is as strong in every octave, was texture: only where there is no other
- * noise, in a photo that is grey in all but its format, the channels do share it. */
+/* What seems to be noise that the channels share, and is as strong in every octave, was texture: only
+ * where there is no other noise, in a photo that is grey in all but its format, the channels do share it. */
 static void
 test_refined_shared (void)
 {

@@ -1,5 +1,5 @@
-/* Every kernel of every instruction set that this processor has, against its plain twin, on random and extreme input, at sizes around
- * the edges, and nothing written beyond them.
+/* Every kernel of every instruction set that this processor has, against its plain twin, on random and
+ * extreme input, at sizes around the edges, and nothing written beyond them.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */

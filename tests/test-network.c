@@ -1,4 +1,5 @@
-/* Single layers, streamed row by row with the kernels of every instruction set, against plain sums over the whole image.
+/* Single layers, streamed row by row with the kernels of every instruction set, against plain sums over the
+ * whole image.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -23,8 +24,8 @@ static const Case cases[] = {
   { GW_LAYER_UP2, TRUE, TRUE, TRUE },      { GW_LAYER_ASINH, FALSE, FALSE, TRUE },
 };
 
-/* Runs the layer behind a network's input, which is also what it adds.  An up-sampling layer comes behind a down-sampling
- * one, so that the input has its size. */
+/* Runs the layer behind a network's input, which is also what it adds.  An up-sampling layer comes behind
+ * a down-sampling one, so that the input has its size. */
 static void
 check_layer (const Case *test, const GwKernels *kernels, int in, int out, int width, int height, double work,
              double scale, GRand *rand)

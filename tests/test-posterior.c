@@ -160,8 +160,8 @@ test_streaming (void)
 
 /* ---- What theory says ------------------------------------------------------------------------------------ */
 
-/* D(c y, c level) = c D(y, level) (Mohan et al. 2020).  C(c y, c level) = c^2 C(y, level), where both levels are beyond those trained
- * on; below, what is behind the noise has a scale of its own. */
+/* D(c y, c level) = c D(y, level) (Mohan et al. 2020).  C(c y, c level) = c^2 C(y, level), where both
+ * levels are beyond those trained on; below, what is behind the noise has a scale of its own. */
 static void
 test_homogeneity (void)
 {
@@ -194,8 +194,8 @@ test_homogeneity (void)
     }
 }
 
-/* The result of a crop is the crop of the result, where the crop begins at a multiple of the alignment and is deep enough
- * inside. */
+/* The result of a crop is the crop of the result, where the crop begins at a multiple of the alignment and
+ * is deep enough inside. */
 static void
 test_geometry (void)
 {
@@ -263,8 +263,8 @@ test_reach (void)
     }
 }
 
-/* Farther inside, where not even the rounding of a tile's other pixels reaches, a crop gives the same bytes (if the products are
- * ours; OpenBLAS may sum in another order). */
+/* Farther inside, where not even the rounding of a tile's other pixels reaches, a crop gives the same
+ * bytes (if the products are ours; OpenBLAS may sum in another order). */
 static void
 test_bytes (void)
 {
@@ -311,7 +311,8 @@ write_part (const GwPosterior *rows, gpointer data, GError **error)
   return TRUE;
 }
 
-/* A window gives what the whole photo does, for any number of threads the same bytes, and takes less of the photo. */
+/* A window gives what the whole photo does, for any number of threads the same bytes, and takes less of
+ * the photo. */
 static void
 test_window (void)
 {

@@ -272,7 +272,8 @@ test_first_order (void)
     }
 }
 
-/* What pixels have in common: variances of sum and difference of pairs, of which one pass only knows the mean. */
+/* What pixels have in common: variances of sum and difference of pairs, of which one pass only knows the
+ * mean. */
 static void
 test_neighbours (void)
 {

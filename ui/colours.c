@@ -6,8 +6,8 @@
 
 #define KNOTS 17
 
-/* Evenly spaced colours of matplotlib's maps: "magma" and "viridis" (Smith, van der Walt; CC0), "cividis" (Nuñez,
- * Anderton, Renslow 2018; CC0). */
+/* Evenly spaced colours of matplotlib's maps: "magma" and "viridis" (Smith, van der Walt; CC0), "cividis"
+ * (Nuñez, Anderton, Renslow 2018; CC0). */
 static const guint32 maps[][KNOTS] = {
   [GW_COLOURS_MAGMA]
   = { 0x000004, 0x0a0822, 0x1d1146, 0x36106a, 0x50127c, 0x691c81, 0x822681, 0x9c2e7f, 0xb63779, 0xcf4170,

@@ -1,5 +1,5 @@
-/* Rows of the dialog that set one argument of the procedure each.  Label and tooltip are the argument's own; screen
- * readers get the label, too.  The labels of a group are of one width.
+/* Rows of the dialog that set one argument of the procedure each.  Label and tooltip are the argument's own;
+ * screen readers get the label, too.  The labels of a group are of one width.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */

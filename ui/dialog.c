@@ -418,8 +418,9 @@ renew (Dialog *dialog, const char *model, gboolean first_look)
   start_computing (dialog, model, first_look);
 }
 
-/* Has what is seen computed.  The better model takes a second, so the faster one gives a first look, even before the noise
- * has been measured: that begins after the first of them all, which would else have to share the processor with it. */
+/* Has what is seen computed.  The better model takes a second, so the faster one gives a first look, even
+ * before the noise has been measured: that begins after the first of them all, which would else have to
+ * share the processor with it. */
 static void
 update (gpointer data)
 {

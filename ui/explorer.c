@@ -167,7 +167,8 @@ search (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
     g_task_return_error (task, error);
 }
 
-/* The denoised region, by the faster model, and at first as the noise seems to be there: to be looked at while the search runs. */
+/* The denoised region, by the faster model, and at first as the noise seems to be there: to be looked at
+ * while the search runs. */
 static void
 glance (GTask *task, gpointer source, gpointer data, GCancellable *cancellable)
 {

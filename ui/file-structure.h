@@ -1,4 +1,5 @@
-/* What GEGL's loaders and savers pass over in silence: whether a file is whole, and a WebP file's colour profile.
+/* What GEGL's loaders and savers pass over in silence: whether a file is whole, and a WebP file's colour
+ * profile.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */

@@ -9,8 +9,8 @@
 #define GW_DEFAULT_MODEL "best"
 #define GW_ESTIMATE_MODEL "fast" /* estimates noise whichever model removes it, so that all remove the same */
 
-/* Names of the models installed, sorted; free with g_strfreev().  The folder is $GRAINWISE_MODELS where set, else that of
- * the installation. */
+/* Names of the models installed, sorted; free with g_strfreev().  The folder is $GRAINWISE_MODELS where
+ * set, else that of the installation. */
 GStrv gw_models_list (void);
 
 /**

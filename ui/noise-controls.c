@@ -8,8 +8,8 @@
 #include "noise-plot.h"
 #include "settings.h"
 
-/* A number that is measured unless it is set by hand.  The procedure has one argument for it, with a value that means "as
- * measured"; a switch says that more clearly. */
+/* A number that is measured unless it is set by hand.  The procedure has one argument for it, with a value
+ * that means "as measured"; a switch says that more clearly. */
 typedef struct
 {
   GObject *config;

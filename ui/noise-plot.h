@@ -10,7 +10,8 @@
 
 G_BEGIN_DECLS
 
-/* @noise: measured, and assumed, of a photo of @channels channels.  Shown until it is set again; nothing is before that. */
+/* @noise: measured, and assumed, of a photo of @channels channels.  Shown until it is set again; nothing
+ *         is before that. */
 GtkWidget *gw_noise_plot_new (void);
 void gw_noise_plot_set (GtkWidget *plot, const GwPhotoNoise *noise, int channels);
 

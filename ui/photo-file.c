@@ -129,8 +129,9 @@ messages_clear (Messages *messages)
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Messages, messages_clear)
 
-/* libjpeg ends the process when it can do nothing else, and a user presses Ctrl-C.  Neither may leave half a file or no word of
- * what was wrong, so what is being done is known outside of all functions: the one place of this program where that is so. */
+/* libjpeg ends the process when it can do nothing else, and a user presses Ctrl-C.  Neither may leave half
+ * a file or no word of what was wrong, so what is being done is known outside of all functions: the one
+ * place of this program where that is so. */
 static struct
 {
   char *complaint; /* said if the process ends now */
@@ -284,7 +285,8 @@ gw_photo_file_can_save (const char *path, GError **error)
   return TRUE;
 }
 
-/* Exif, IPTC and XMP: camera, date, author, and which side is up.  A file that can hold none is left as it is. */
+/* Exif, IPTC and XMP: camera, date, author, and which side is up.  A file that can hold none is left as it
+ * is. */
 static void
 copy_exif (const char *from, const char *to)
 {
@@ -317,7 +319,8 @@ save (GeglBuffer *buffer, const Format *format, const char *path, GObject *metad
   gegl_node_process (save);
 }
 
-/* Puts @unfinished in the place of @path, with its permissions; behind a symbolic link, in the place of what it names. */
+/* Puts @unfinished in the place of @path, with its permissions; behind a symbolic link, in the place of
+ * what it names. */
 static gboolean
 replace_file (const char *unfinished, const char *path, GError **error)
 {

@@ -17,7 +17,8 @@ GeglBuffer *gw_photo_file_load (const char *path, GObject **metadata, GError **e
  * @metadata: (nullable): from gw_photo_file_load()
  * @original: (nullable): a file whose Exif, IPTC and XMP are copied
  *
- * The file appears whole or not at all.  PNG has 8 bits where the buffer has, else 16; TIFF has the buffer's own type.
+ * The file appears whole or not at all.  PNG has 8 bits where the buffer has, else 16; TIFF has the buffer's
+ * own type.
  */
 gboolean gw_photo_file_save (GeglBuffer *buffer, const char *path, GObject *metadata, const char *original,
                              GError **error);

@@ -46,7 +46,8 @@ gboolean gw_photo_noise_check (GeglBuffer *photo, const GwModel *model, const Gw
 /* The verdict of the self-check, in a sentence or two; to be freed. */
 char *gw_photo_noise_verdict (const GwPhotoNoise *noise);
 
-/* What is to be expected of the whole photo, in a sentence; @added: the squared error that blending adds. To be freed. */
+/* What is to be expected of the whole photo, in a sentence; @added: the squared error that blending adds.
+ * To be freed. */
 char *gw_photo_noise_expectation (const GwPhotoNoise *noise, double added);
 
 /* Adds the members "noise_level", "noise_estimated", "grain_size" and "self_check" to an object. */

@@ -89,8 +89,8 @@ gw_photo_check (GeglBuffer *photo, GError **error)
   return TRUE;
 }
 
-/* The encoding that the photo is edited in, R'G'B' of its own space; but a space that is linear itself has no such
- * encoding, and noise must mean the same as everywhere: sRGB's then ("R~G~B~"). */
+/* The encoding that the photo is edited in, R'G'B' of its own space; but a space that is linear itself has
+ * no such encoding, and noise must mean the same as everywhere: sRGB's then ("R~G~B~"). */
 static const Babl *
 working_format (GeglBuffer *photo)
 {
@@ -313,7 +313,8 @@ gw_photo_self_check (GeglBuffer *photo, const GwModel *model, const GwNoise *ass
   return gw_self_check (model, &source, assumed, measured, run, check, error);
 }
 
-/* The region and what its result depends on, from a multiple of the alignment on, as the whole photo would be seen. */
+/* The region and what its result depends on, from a multiple of the alignment on, as the whole photo would
+ * be seen. */
 GeglRectangle
 gw_photo_extent (GeglBuffer *photo, const GeglRectangle *region, const GwModel *model)
 {

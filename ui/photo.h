@@ -48,12 +48,14 @@ gboolean gw_photo_self_check (GeglBuffer *photo, const GwModel *model, const GwN
 
 /**
  * gw_photo_denoise:
- * @region: (nullable): a part of the buffer; its result is that part of the whole photo's result, but for rounding
- * @unrounded: give @denoised as float, whatever the photo's format, and @unsure: what gw_strength_blend() needs
+ * @region: (nullable): a part of the buffer; its result is that part of the whole photo's result, but for
+ *         rounding
+ * @unrounded: give @denoised as float, whatever the photo's format, and @unsure: what gw_strength_blend()
+ *         needs
  * @result: (out): to be cleared with gw_denoised_clear()
  *
- * Alpha is kept.  Colours of wholly transparent pixels, and pixels that are no numbers, are kept too, and nothing of them
- * gets into their neighbours.
+ * Alpha is kept.  Colours of wholly transparent pixels, and pixels that are no numbers, are kept too, and
+ * nothing of them gets into their neighbours.
  */
 gboolean
 gw_photo_denoise (GeglBuffer *photo, const GeglRectangle *region, const GwModel *model, const GwNoise *noise,
@@ -98,13 +100,14 @@ gboolean gw_photo_components (GeglBuffer *photo, const GeglRectangle *region, co
  * @region: that @components are of
  * @amounts: one for each component, in its standard deviations
  *
- * Returns: a new buffer with the region, moved to (0, 0), float, as it could be as well: its posterior mean, moved along the
- * components.  What gw_photo_denoise() keeps is kept.
+ * Returns: a new buffer with the region, moved to (0, 0), float, as it could be as well: its posterior mean,
+ * moved along the components.  What gw_photo_denoise() keeps is kept.
  */
 GeglBuffer *gw_photo_alternative (GeglBuffer *photo, const GeglRectangle *region,
                                   const GwComponents *components, const double *amounts);
 
-/* What gw_photo_denoise() reads for @region: a private buffer with just this much (at the same place) gives the same. */
+/* What gw_photo_denoise() reads for @region: a private buffer with just this much (at the same place)
+ * gives the same. */
 GeglRectangle gw_photo_extent (GeglBuffer *photo, const GeglRectangle *region, const GwModel *model);
 
 /* 1 or 3. */

@@ -1,5 +1,5 @@
-/* The preview: a part of the photo at its own size, noisy, denoised, both side by side, or its uncertainty; and a map of
- * the whole photo that shows where.
+/* The preview: a part of the photo at its own size, noisy, denoised, both side by side, or its uncertainty;
+ * and a map of the whole photo that shows where.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */

@@ -1,4 +1,5 @@
-/* The settings of a call, as numbers: what the dialog previews and what the plug-in then does are read in one place.
+/* The settings of a call, as numbers: what the dialog previews and what the plug-in then does are read in one
+ * place.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */

@@ -12,9 +12,9 @@ G_BEGIN_DECLS
 typedef struct
 {
   double luminance, colour; /* of what the network took for noise, so much is taken away */
-  double
-      keep_grain; /* but less where the result is unsure: at 1 as much is left as the posterior's sd is of the noise
-                             * level, so that there the grain is as strong as the uncertainty */
+  /* But less where the result is unsure: at 1 as much is left as the posterior's sd is of the noise level,
+   * so that there the grain is as strong as the uncertainty */
+  double keep_grain;
 } GwStrength;
 
 /* Whether that is the posterior mean. */
@@ -24,8 +24,8 @@ gboolean gw_strength_is_full (const GwStrength *strength);
  * gw_strength_blend:
  * @region: of @photo, that @denoised is of
  * @denoised: unrounded
- * @added: (out): mean square, over channels and pixels, of what was left of the noise; the squared error to be expected
- *         grows by this
+ * @added: (out): mean square, over channels and pixels, of what was left of the noise; the squared error to
+ *         be expected grows by this
  *
  * Returns: a new buffer like the region, in the photo's own format.
  */

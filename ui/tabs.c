@@ -27,7 +27,8 @@ add_tab (GwTabs *tabs, const char *title)
   return GTK_BOX (page);
 }
 
-/* Only a new layer can get a mask, and only where there is a layer of the uncertainty there is something to show. */
+/* Only a new layer can get a mask, and only where there is a layer of the uncertainty there is something
+ * to show. */
 static void
 set_sensitivity (GwTabs *tabs)
 {

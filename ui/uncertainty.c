@@ -67,7 +67,8 @@ gw_quantity_reach (GwQuantity quantity)
   return quantity == GW_QUANTITY_RELATIVE ? 4 * NEIGHBOURHOOD : 0;
 }
 
-/* Luminance, its square, and the variance, in the place of red, green and blue, since a blur takes all three at once. */
+/* Luminance, its square, and the variance, in the place of red, green and blue, since a blur takes all
+ * three at once. */
 static GeglBuffer *
 moments (const GwDenoised *denoised)
 {

@@ -15,8 +15,8 @@ typedef enum
   GW_QUANTITY_SD,       /* levels: the posterior standard deviation of a pixel's colour */
   GW_QUANTITY_VARIANCE, /* levels^2: its square */
   GW_QUANTITY_INTERVAL, /* levels: the width of the interval that holds 95 % of a normal posterior */
-  GW_QUANTITY_RELATIVE /* share, 0-1, of the local contrast that is uncertainty and not the denoised photo's: is this
-                         * detail real? */
+  /* share, 0-1, of the local contrast that is uncertainty and not the denoised photo's: is this detail real? */
+  GW_QUANTITY_RELATIVE
 } GwQuantity;
 
 /* Untranslated names of it and of its unit, as they are written into files. */
@@ -39,7 +39,8 @@ GeglBuffer *gw_uncertainty_map (GwQuantity quantity, const GwDenoised *denoised)
 /* A round number that hardly any pixel of the map exceeds: the end of its scale. */
 double gw_uncertainty_end (GwQuantity quantity, GeglBuffer *map);
 
-/* Paints the map, 0 to @end, into a buffer of the same size and any format.  In one without colour it is grey. */
+/* Paints the map, 0 to @end, into a buffer of the same size and any format.  In one without colour it is
+ * grey. */
 void gw_uncertainty_paint (GeglBuffer *map, double end, GwColours colours, GeglBuffer *picture);
 
 /* A picture (R'G'B' u8) of the scale, about @height pixels high: a bar of the colours, and what they mean. */

@@ -1,9 +1,10 @@
-/* The residual blocks of model.py, x + b (relu (a (x))), and their gradients on a CPU, by Winograd's F(4x4, 3x3): a quarter of
- * the multiplications of PyTorch's convolutions.  Uses the engine's kernels; residual.py compiles and calls it.
+/* The residual blocks of model.py, x + b (relu (a (x))), and their gradients on a CPU, by Winograd's F(4x4,
+ * 3x3): a quarter of the multiplications of PyTorch's convolutions.  Uses the engine's kernels; residual.py
+ * compiles and calls it.
  *
- * Images are [batch][height][width][channels], kernels [out][3][3][in] (both PyTorch's channels_last); channels are a multiple of 32.
- * The result is A^T [sum (G g G^T) (B^T d B)] A (Lavin and Gray 2016), so the gradient of the kernels is
- * G^T [sum (B^T d B) (A r A^T)] G, r the gradient of the results.
+ * Images are [batch][height][width][channels], kernels [out][3][3][in] (both PyTorch's channels_last);
+ * channels are a multiple of 32.  The result is A^T [sum (G g G^T) (B^T d B)] A (Lavin and Gray 2016), so the
+ * gradient of the kernels is G^T [sum (B^T d B) (A r A^T)] G, r the gradient of the results.
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -120,7 +121,8 @@ transform_sources (const float *images, const Shape *shape, Run run, float *out,
     }
 }
 
-/* Kernels as the products want them, [36][in][out] in panels; with @backward those of the gradient, [36][out][in], turned round. */
+/* Kernels as the products want them, [36][in][out] in panels; with @backward those of the gradient,
+ * [36][out][in], turned round. */
 static void
 transform_kernels (const float *kernels, int in, int out, gboolean backward, float *points)
 {
@@ -279,7 +281,8 @@ transform_gradients (const float *images, const Shape *shape, Run run, float *ou
       }
 }
 
-/* sums += a^T b, of @rows columns of a and two vectors of b; @first: sums = a^T b.  @rows is constant once inlined. */
+/* sums += a^T b, of @rows columns of a and two vectors of b; @first: sums = a^T b.  @rows is constant once
+ * inlined. */
 static inline __attribute__ ((always_inline)) void
 accumulate_block (const float *a, int a_stride, const float *b, int b_stride, int n, float *sums,
                   int sums_stride, int rows, gboolean first)
