@@ -1,4 +1,4 @@
-"""What training does itself on a CPU, against PyTorch: residual blocks and their gradients, and Muon's orthogonal matrices. Channels
+"""What training does itself on a CPU, against PyTorch: residual blocks and what heads read, with gradients, and Muon's orthogonal matrices. Channels
 that are never active, brought back to life. And whether its scripts make a model, one after the other.
 
     GRAINWISE_MODELS=FOLDER python3 test_training.py
@@ -57,6 +57,22 @@ class Test(unittest.TestCase):
                 for name, a, b in zip(('result', 'of the input', 'of the first kernel', 'of the second'), found, expected):
                     with self.subTest(f'{threads} threads, {batch}x{channels}x{height}x{width}, {name}'):
                         self.assertLess(relative(a, b), TOLERANCE)
+
+    def test_what_heads_read(self):
+        torch.manual_seed(0)
+        for batch, channels, height, width in SHAPES:
+            features = torch.randn(batch, channels, height, width, dtype=torch.double, requires_grad=True)
+            level = torch.rand(batch, 1, height, width, dtype=torch.double) + 0.01
+            y = model.ScoreNet.relative(features, level, level.log())
+            gradient = torch.randn_like(y)
+            expected = y, *torch.autograd.grad(y, features, gradient)
+
+            features = features.detach().float().requires_grad_()
+            y = residual.Relative.apply(features, level.float(), level.log().float())
+            found = y, *torch.autograd.grad(y, features, gradient.float())
+            for name, a, b in zip(('result', 'gradient'), found, expected):
+                with self.subTest(f'{batch}x{channels}x{height}x{width}, {name}'):
+                    self.assertLess(relative(a, b), TOLERANCE)
 
     def test_orthogonal(self):
         torch.manual_seed(0)

@@ -106,12 +106,16 @@ class ScoreNet(nn.Module):
     def for_heads(self, features, noise):
         """What the heads read: (B,widths[0]+1,H/shuffle,W/shuffle)."""
         level = functional.avg_pool2d(noise[:, :3], self.shuffle).mean(1, keepdim=True)
-        return torch.cat([torch.asinh(features / level), (level.clamp(LOWEST, HIGHEST) / UNIT).log()], 1)
+        return self.relative(features, level, (level.clamp(LOWEST, HIGHEST) / UNIT).log())
+
+    @staticmethod
+    def relative(features, level, log_level):
+        return torch.cat([torch.asinh(features / level), log_level], 1)
 
     def forward(self, y, noise):
         x = self.features(y, noise)
         mean = y - self.ps(self.tail(x))
-        f = 0.1 * x + 0.9 * x.detach()            # the covariance head barely steers the trunk
+        f = torch.lerp(x.detach(), x, 0.1)        # the covariance head barely steers the trunk
         white = self.white_head and (noise.shape[1] == 3 or not noise[:, 3:].any())
         first, *others = (self.w1, self.w2, self.w3) if white else (self.h1, self.h2)
         g = first(self.for_heads(f, noise))

@@ -1,6 +1,8 @@
-/* The residual blocks of model.py, x + b (relu (a (x))), and their gradients on a CPU, by Winograd's F(4x4,
- * 3x3): a quarter of the multiplications of PyTorch's convolutions.  Uses the engine's kernels; residual.py
- * compiles and calls it.
+/* Parts of model.py and their gradients on a CPU, with the engine's kernels; residual.py compiles and calls
+ * this.
+ *
+ * The residual blocks, x + b (relu (a (x))), by Winograd's F(4x4, 3x3): a quarter of the multiplications of
+ * PyTorch's convolutions.  And what the heads read of the features, in one pass over memory in place of six.
  *
  * Images are [batch][height][width][channels], kernels [out][3][3][in] (both PyTorch's channels_last);
  * channels are a multiple of 32.  The result is A^T [sum (G g G^T) (B^T d B)] A (Lavin and Gray 2016), so the
@@ -415,4 +417,46 @@ gw_convolve_gradient_scratch (int in, int out)
 {
   return omp_get_max_threads ()
          * (POINTS * ((gsize) in * out + GRADIENT_TILES * (gsize) (in + out) + 2 * POINT_PADDING));
+}
+
+/* ---- What the heads read ----------------------------------------------------------------------------------- */
+
+/**
+ * gw_relative:
+ * @features: [n][channels]
+ * @level, @log_level: [n]
+ * @result: [n][channels + 1]: asinh (features / level), and the last one
+ */
+void
+gw_relative (const float *features, const float *level, const float *log_level, int n, int channels,
+             float *result)
+{
+#pragma omp parallel for schedule(static)
+  for (int i = 0; i < n; i++)
+    {
+      float *to = result + (gsize) i * (channels + 1);
+
+      gw_training.asinh (features + (gsize) i * channels, 1 / level[i], to, channels);
+      to[channels] = log_level[i];
+    }
+}
+
+/**
+ * gw_relative_gradient:
+ * @gradients: of the results, [n][channels + 1]
+ * @result: of the features, [n][channels]
+ */
+void
+gw_relative_gradient (const float *features, const float *level, const float *gradients, int n, int channels,
+                      float *result)
+{
+#pragma omp parallel for schedule(static)
+  for (int i = 0; i < n; i++)
+    for (int c = 0; c < channels; c++)
+      {
+        const float x = features[(gsize) i * channels + c];
+
+        result[(gsize) i * channels + c]
+            = gradients[(gsize) i * (channels + 1) + c] / __builtin_sqrtf (x * x + level[i] * level[i]);
+      }
 }

@@ -1,4 +1,4 @@
-"""Residual blocks on a CPU: model.ResidualBlock with its gradients, in C, by Winograd's convolutions (residual.c).
+"""Parts of model.py on a CPU, with their gradients, in C (residual.c): residual blocks, and what the heads read.
 
 SPDX-License-Identifier: GPL-3.0-or-later
 """
@@ -29,6 +29,7 @@ def library():
     p, i = ctypes.c_void_p, ctypes.c_int
     functions.gw_convolve.argtypes = [p, i, i, i, i, i, p, i, p, i, p, p]
     functions.gw_convolve_gradient.argtypes = [p, p, i, i, i, i, i, p, p]
+    functions.gw_relative.argtypes = functions.gw_relative_gradient.argtypes = [p, p, p, i, i, p]
     for name in 'gw_convolve_scratch', 'gw_convolve_gradient_scratch':
         getattr(functions, name).argtypes = [i, i]
         getattr(functions, name).restype = ctypes.c_size_t
@@ -86,11 +87,36 @@ class Residual(torch.autograd.Function):
                 convolve_gradient(x, inner), convolve_gradient(hidden, gradient))
 
 
+class Relative(torch.autograd.Function):
+    """model.ScoreNet.relative"""
+
+    @staticmethod
+    def forward(context, features, level, log_level):
+        features, level, log_level = (t.contiguous(memory_format=torch.channels_last) for t in (features, level, log_level))
+        batch, channels, height, width = features.shape
+        result = torch.empty((batch, channels + 1, height, width), memory_format=torch.channels_last)
+        library().gw_relative(features.data_ptr(), level.data_ptr(), log_level.data_ptr(), level.numel(), channels,
+                              result.data_ptr())
+        context.save_for_backward(features, level)
+        return result
+
+    @staticmethod
+    def backward(context, gradient):
+        features, level = context.saved_tensors
+        gradient = gradient.contiguous(memory_format=torch.channels_last)
+        result = torch.empty_like(features)
+        library().gw_relative_gradient(features.data_ptr(), level.data_ptr(), gradient.data_ptr(), level.numel(),
+                                       features.shape[1], result.data_ptr())
+        return result, None, None
+
+
 def use(net):
-    """Has the residual blocks of a network on the CPU computed so, and its images laid out for that."""
+    """Has these parts of a network on the CPU computed so, and its images laid out for that."""
     net.to(memory_format=torch.channels_last)
     library().mallopt(M_MMAP_THRESHOLD, 2 ** 30)        # memory that is given back comes anew with every step, cleared:
     library().mallopt(M_TRIM_THRESHOLD, 2 ** 31 - 1)    # a tenth of the time
-    for block in net.modules():
-        if isinstance(block, model.ResidualBlock):
-            block.forward = lambda x, block=block: Residual.apply(x, block.a.weight, block.b.weight)
+    for part in net.modules():
+        if isinstance(part, model.ResidualBlock):
+            part.forward = lambda x, block=part: Residual.apply(x, block.a.weight, block.b.weight)
+        elif isinstance(part, model.ScoreNet):
+            part.relative = Relative.apply
