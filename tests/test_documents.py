@@ -8,6 +8,7 @@ import xml.etree.ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 HELP = ROOT / 'plugin' / 'help'
+README = (ROOT / 'README.md').read_text()
 LANGUAGES = sorted(path.parent for path in HELP.glob('*/gimp-help.xml'))
 SOURCES = {path.name: path.read_text() for path in (ROOT / 'plugin').glob('*.c')}
 VOID = 'meta', 'link', 'img', 'br'
@@ -47,7 +48,7 @@ PAGES = {path: Page(path) for path in HELP.glob('*/*.html')}
 
 
 def pictures_of_readme():
-    return re.findall(r'!\[[^\]]*\]\(([^)]+)\)', (ROOT / 'README.md').read_text())
+    return re.findall(r'!\[[^\]]*\]\(([^)]+)\)', README)
 
 
 class HelpTest(unittest.TestCase):
@@ -104,12 +105,31 @@ class PicturesTest(unittest.TestCase):
                 self.assertLess(picture.stat().st_size, 150_000)
         self.assertLess(sum(picture.stat().st_size for picture in pictures), 800_000)
 
-    def test_readme(self):
-        links = re.findall(r'\]\(([^)#]+)', (ROOT / 'README.md').read_text())
+    def test_links_of_readme(self):
+        links = re.findall(r'\]\(([^)#]+)', README)
         self.assertTrue(pictures_of_readme())
         for link in links:
             if '://' not in link:
                 self.assertTrue((ROOT / link).exists(), link)
+
+
+def defaults_of_arguments():
+    """Of the procedure that denoises, as the sources have them."""
+    headers = ''.join(path.read_text() for folder in ('core', 'ui', 'plugin') for path in (ROOT / folder).glob('*.h'))
+    constants = dict(re.findall(r'^#define (\w+) (.+)$', headers, re.MULTILINE))
+    found = re.findall(r'_(?:double|int|boolean|choice|string)_argument \(\s*procedure, "([a-z-]+)".*?,\s*([^,]+?),\s*G_PARAM_READWRITE',
+                       SOURCES['procedure.c'] + SOURCES['grainwise.c'], re.DOTALL)
+    return {name: constants.get(value, value) for name, value in found}
+
+
+class ReadmeTest(unittest.TestCase):
+    def test_arguments_have_their_defaults(self):
+        written = {}
+        for names, values in re.findall(r'^\| (`#:.*?) \|.*\| (.*?) \|$', README, re.MULTILINE):
+            names, values = re.findall(r'#:([a-z-]+)', names), values.replace('`', '').split(', ')
+            self.assertIn(len(values), (1, len(names)))
+            written |= dict(zip(names, values * len(names)))
+        self.assertEqual(written, defaults_of_arguments())
 
 
 class MetainfoTest(unittest.TestCase):
