@@ -374,6 +374,8 @@ denoise_main (int argc, char **argv)
   g_auto (GStrv) files = NULL;
   g_autofree char *uncertainty = NULL;
   g_autofree char *model = g_strdup (GW_DEFAULT_MODEL);
+  g_autofree char *steps_help
+      = g_strdup_printf (_ ("Passes of the model for each (default: %d)"), GW_DEFAULT_STEPS);
   GError *error = NULL;
   const GOptionEntry entries[] = {
     { "noise", 'n', 0, G_OPTION_ARG_STRING, &noise,
@@ -392,8 +394,7 @@ denoise_main (int argc, char **argv)
       _ ("Write them to P-1.tif, P-2.tif ..."), _ ("P") },
     { "sampler", 0, 0, G_OPTION_ARG_STRING, &sampler,
       _ ("How they are drawn: reverse (default), langevin or ozaki"), _ ("NAME") },
-    { "steps", 0, 0, G_OPTION_ARG_INT, &options.steps, _ ("Passes of the model for each (default: 9)"),
-      _ ("N") },
+    { "steps", 0, 0, G_OPTION_ARG_INT, &options.steps, steps_help, _ ("N") },
     { "seed", 0, 0, G_OPTION_ARG_INT64, &options.seed, _ ("Another seed draws others (default: 0)"),
       _ ("S") },
     { "threads", 't', 0, G_OPTION_ARG_INT, &options.threads, _ ("Threads (default: one for each processor)"),
