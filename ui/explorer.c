@@ -9,8 +9,7 @@
 #include "preview.h"
 #include "settings.h"
 
-#define AREA 480 /* pixels of the screen that a region is enlarged to, at most */
-#define LARGEST_ZOOM 4
+#define AREA 480  /* pixels of the screen that a region is enlarged to, at most */
 #define MOST_SD 3 /* of a component, either way */
 #define TICK 100  /* milliseconds from one look at the progress to the next */
 
@@ -378,7 +377,7 @@ new_preview (Explorer *explorer)
   GwPreview *preview = gw_preview_new (explorer->photo, region->x + region->width / 2.0,
                                        region->y + region->height / 2.0, moved, view_chosen, explorer);
 
-  gw_preview_set_zoom (preview, CLAMP (AREA / MAX (region->width, region->height), 1, LARGEST_ZOOM));
+  gw_preview_set_zoom (preview, AREA / MAX (region->width, region->height));
 
   return preview;
 }
