@@ -96,6 +96,10 @@ class Test(unittest.TestCase):
         active, _ = found[block]
         dead = (active < revive.DORMANT).nonzero().flatten().tolist()   # some others, too: all features follow brightness
         self.assertTrue({0, 1, 2} <= set(dead))
+        self.assertEqual(revive.dormant(revive.both({}, found)), 0)
+        busy = {b: (torch.ones_like(a), common) for b, (a, common) in found.items()}
+        self.assertEqual(revive.dormant(revive.both(busy, found)), 0)
+        self.assertEqual(revive.dormant(revive.both(found, found)), revive.dormant(found))
         momentum = {p: torch.ones_like(p) for p in net.parameters()}
         revive.revive(found, [momentum])
         for old, new in zip(before, net(y, level)):

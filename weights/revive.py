@@ -41,6 +41,13 @@ def dormant(found):
     return sum(int((active < DORMANT).sum()) for active, _ in found.values())
 
 
+def both(before, found):
+    """What two looks say together; nothing of a block that there was no look at before. One look may have met nothing
+    that a rare channel is for: 52 at once were taken for dormant, which cost 0.25 dB at 5 levels of noise."""
+    return {block: (torch.maximum(active, before[block][0]), common)
+            for block, (active, common) in found.items() if block in before}
+
+
 @torch.no_grad()
 def revive(found, copies=()):
     """Gives dormant channels new kernels, which see nothing of the direction that all inputs have in common: along it they

@@ -39,7 +39,7 @@ GRAIN_ERROR = 0.2                   # of what the network is told of a camera's 
 GREY = 8                            # one crop in so many is a grey photo
 CAMERA = 6                          # one step in so many has cameras' noise, if wanted; white noise is harder to learn
 CHECKPOINT_SECONDS = 120
-DORMANT_CROPS = 16                  # in which hidden channels are looked for that are never active
+DORMANT_CROPS = 32                  # in which hidden channels are looked for that are never active
 LONGEST_STEP = 10                   # seconds; what is beyond was a pause, not training
 WARM_UP = 200                       # steps
 FALL = 0.2                          # share of the time in which the rate falls to zero
@@ -195,7 +195,7 @@ def main():
     if not step:
         print('step', 'minutes', 'rate', 'first', 'second', 'zms', 'gradient',
               *(f'psnr{sigma}' for sigma in VALIDATION_LEVELS), 'validation_zms', 'dormant', sep='\t', file=log)
-    recent, clock, saved = [], time.monotonic(), time.monotonic()
+    recent, found, clock, saved = [], {}, time.monotonic(), time.monotonic()
     while elapsed < 60 * arguments.minutes:
         left = 60 * arguments.minutes - elapsed
         rate = arguments.rate * min(1, (step + 1) / WARM_UP, left / (60 * arguments.minutes * FALL))
@@ -227,11 +227,13 @@ def main():
         elapsed, clock = elapsed + min(now - clock, LONGEST_STEP), now
         if now - saved > CHECKPOINT_SECONDS or elapsed >= 60 * arguments.minutes:
             x = photos.varied_crops(DORMANT_CROPS, arguments.crop, generator)
-            level = noise.levels(x, generator)
-            found = revive.look(net, x + level * torch.randn_like(x), level)
+            level = torch.logspace(math.log10(noise.LOWEST), math.log10(noise.HIGHEST), DORMANT_CROPS, device=device)
+            level = level[:, None, None, None].expand_as(x)     # some channels are for faint noise alone
+            before, found = found, revive.look(net, x + level * torch.randn_like(x), level)
             if elapsed < falling:
-                revive.revive(found, [{p: ema[name] for name, p in net.named_parameters()},
-                                      {p: state['momentum'] for p, state in optimisers[1].state.items()}])
+                revive.revive(revive.both(before, found),
+                              [{p: ema[name] for name, p in net.named_parameters()},
+                               {p: state['momentum'] for p, state in optimisers[1].state.items()}])
             save()
             current = {name: tensor.clone() for name, tensor in net.state_dict().items()}
             net.load_state_dict(ema)
