@@ -4,25 +4,11 @@
 #include <math.h>
 #include <string.h>
 #include <glib/gi18n-lib.h>
-#include <json-glib/json-glib.h>
 
 #include "config.h"
+#include "json.h"
 
 /* ---- What a layer says of itself ------------------------------------------------------------------------- */
-
-static void
-add_text (JsonBuilder *builder, const char *name, const char *text)
-{
-  json_builder_set_member_name (builder, name);
-  json_builder_add_string_value (builder, text);
-}
-
-static void
-add_number (JsonBuilder *builder, const char *name, double number)
-{
-  json_builder_set_member_name (builder, name);
-  json_builder_add_double_value (builder, number);
-}
 
 /* What every layer says. */
 static JsonBuilder *
@@ -31,11 +17,11 @@ begin_parasite (const GwPhotoNoise *noise, const GwModelCard *model, const char 
   JsonBuilder *builder = json_builder_new ();
 
   json_builder_begin_object (builder);
-  add_text (builder, "quantity", quantity);
+  gw_json_add_text (builder, "quantity", quantity);
   gw_photo_noise_add_json (noise, builder);
-  add_text (builder, "model", model->name);
-  add_text (builder, "model_version", model->version);
-  add_text (builder, "grainwise", GRAINWISE_VERSION);
+  gw_json_add_text (builder, "model", model->name);
+  gw_json_add_text (builder, "model_version", model->version);
+  gw_json_add_text (builder, "grainwise", GRAINWISE_VERSION);
 
   return builder;
 }
@@ -65,21 +51,21 @@ describe_result (GimpLayer *layer, const GwResult *result, const char *quantity,
 {
   g_autoptr (JsonBuilder) builder = begin_parasite (result->noise, result->model, quantity);
 
-  add_text (builder, "unit", unit);
-  add_number (builder, "white", white);
-  add_text (builder, "colours", gw_colours_name (colours));
+  gw_json_add_text (builder, "unit", unit);
+  gw_json_add_number (builder, "white", white);
+  gw_json_add_text (builder, "colours", gw_colours_name (colours));
   if (result->drawing->n > 0)
     {
-      add_number (builder, "samples", result->drawing->n);
-      add_number (builder, "seed", result->drawing->sampling.seed);
-      add_number (builder, "passes", gw_sampling_passes (&result->drawing->sampling));
-      add_text (builder, "denoised_from", result->drawing->summarise ? "samples" : "network");
+      gw_json_add_number (builder, "samples", result->drawing->n);
+      gw_json_add_number (builder, "seed", result->drawing->sampling.seed);
+      gw_json_add_number (builder, "passes", gw_sampling_passes (&result->drawing->sampling));
+      gw_json_add_text (builder, "denoised_from", result->drawing->summarise ? "samples" : "network");
     }
-  add_number (builder, "luminance_strength", result->strength.luminance);
-  add_number (builder, "colour_strength", result->strength.colour);
-  add_number (builder, "keep_grain", result->strength.keep_grain);
-  add_number (builder, "expected_error_levels", 255 * sqrt (result->mean_variance));
-  add_number (builder, "doubtful", result->doubtful);
+  gw_json_add_number (builder, "luminance_strength", result->strength.luminance);
+  gw_json_add_number (builder, "colour_strength", result->strength.colour);
+  gw_json_add_number (builder, "keep_grain", result->strength.keep_grain);
+  gw_json_add_number (builder, "expected_error_levels", 255 * sqrt (result->mean_variance));
+  gw_json_add_number (builder, "doubtful", result->doubtful);
   attach_parasite (layer, builder);
 }
 

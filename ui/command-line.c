@@ -10,9 +10,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 #include <glib/gi18n-lib.h>
-#include <json-glib/json-glib.h>
 
 #include "config.h"
+#include "json.h"
 #include "models.h"
 #include "photo-file.h"
 #include "photo-noise.h"
@@ -70,28 +70,10 @@ print_json (JsonBuilder *builder)
 }
 
 static void
-add_text (JsonBuilder *builder, const char *name, const char *value)
-{
-  json_builder_set_member_name (builder, name);
-  json_builder_add_string_value (builder, value);
-}
-
-static void
 add_int (JsonBuilder *builder, const char *name, gint64 value)
 {
   json_builder_set_member_name (builder, name);
   json_builder_add_int_value (builder, value);
-}
-
-/* Numbers that JSON has no word for (the PSNR of a perfect result) become null. */
-static void
-add_double (JsonBuilder *builder, const char *name, double value)
-{
-  json_builder_set_member_name (builder, name);
-  if (isfinite (value))
-    json_builder_add_double_value (builder, value);
-  else
-    json_builder_add_null_value (builder);
 }
 
 static GeglBuffer *
@@ -229,20 +211,20 @@ report (const DenoiseOptions *options, GeglBuffer *photo, const GwPhotoNoise *no
       add_int (builder, "width", width);
       add_int (builder, "height", height);
       gw_photo_noise_add_json (noise, builder);
-      add_text (builder, "model", gw_model_get_card (model)->name);
-      add_text (builder, "model_version", gw_model_get_card (model)->version);
-      add_double (builder, "seconds", seconds);
-      add_double (builder, "megapixels_per_second", megapixels / seconds);
+      gw_json_add_text (builder, "model", gw_model_get_card (model)->name);
+      gw_json_add_text (builder, "model_version", gw_model_get_card (model)->version);
+      gw_json_add_number (builder, "seconds", seconds);
+      gw_json_add_number (builder, "megapixels_per_second", megapixels / seconds);
       add_int (builder, "peak_memory_bytes", peak_memory ());
-      add_double (builder, "mean_sd_levels", 255 * result->mean_sd);
-      add_double (builder, "predicted_psnr", psnr);
-      add_double (builder, "doubtful", result->doubtful);
+      gw_json_add_number (builder, "mean_sd_levels", 255 * result->mean_sd);
+      gw_json_add_number (builder, "predicted_psnr", psnr);
+      gw_json_add_number (builder, "doubtful", result->doubtful);
       if (options->samples > 0)
         {
           add_int (builder, "samples", options->samples);
-          add_double (builder, "sample_seconds", samples->seconds);
+          gw_json_add_number (builder, "sample_seconds", samples->seconds);
           if (options->samples > 1)
-            add_double (builder, "sample_sd_levels", 255 * samples->sd);
+            gw_json_add_number (builder, "sample_sd_levels", 255 * samples->sd);
         }
       json_builder_end_object (builder);
       print_json (builder);
@@ -460,8 +442,8 @@ print_noise (const GwPhotoNoise *photo_noise, int channels, gboolean json)
       g_autoptr (JsonBuilder) builder = json_builder_new ();
 
       json_builder_begin_object (builder);
-      add_double (builder, "noise_level", photo_noise->measured_levels);
-      add_double (builder, "level_error", noise->level_error);
+      gw_json_add_number (builder, "noise_level", photo_noise->measured_levels);
+      gw_json_add_number (builder, "level_error", noise->level_error);
       json_builder_set_member_name (builder, "level_over_brightness");
       json_builder_begin_array (builder);
       for (int c = 0; c < channels; c++)
@@ -541,12 +523,12 @@ print_card (const GwModelCard *card, gboolean json)
   json_builder_begin_object (builder);
   for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
     {
-      add_text (builder, texts[i].name, texts[i].value);
+      gw_json_add_text (builder, texts[i].name, texts[i].value);
       if (!json)
         g_print ("%s: %s\n", texts[i].label, texts[i].value);
     }
   add_int (builder, "parameters", card->parameters);
-  add_double (builder, "multiply_adds_per_pixel", card->multiply_adds_per_pixel);
+  gw_json_add_number (builder, "multiply_adds_per_pixel", card->multiply_adds_per_pixel);
   add_int (builder, "radius", card->radius);
   json_builder_end_object (builder);
 

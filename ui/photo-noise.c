@@ -5,6 +5,8 @@
 #include <string.h>
 #include <glib/gi18n-lib.h>
 
+#include "json.h"
+
 static gboolean
 find_levels (GeglBuffer *photo, GwPhotoNoise *noise, GError **error)
 {
@@ -122,19 +124,14 @@ gw_photo_noise_add_json (const GwPhotoNoise *noise, JsonBuilder *builder)
 {
   static const char *fits[] = { "unknown", "agrees", "stronger", "weaker", "coarser", "lost", "unsure" };
 
-  json_builder_set_member_name (builder, "noise_level");
-  json_builder_add_double_value (builder, noise->levels);
+  gw_json_add_number (builder, "noise_level", noise->levels);
   json_builder_set_member_name (builder, "noise_estimated");
   json_builder_add_boolean_value (builder, noise->estimated);
-  json_builder_set_member_name (builder, "grain_size");
-  json_builder_add_double_value (builder, gw_noise_get_grain_size (&noise->assumed));
+  gw_json_add_number (builder, "grain_size", gw_noise_get_grain_size (&noise->assumed));
   json_builder_set_member_name (builder, "self_check");
   json_builder_begin_object (builder);
-  json_builder_set_member_name (builder, "noise");
-  json_builder_add_string_value (builder, fits[noise->check.fit]);
-  json_builder_set_member_name (builder, "level_ratio");
-  json_builder_add_double_value (builder, noise->check.level_ratio);
-  json_builder_set_member_name (builder, "error_ratio");
-  json_builder_add_double_value (builder, noise->check.error_ratio);
+  gw_json_add_text (builder, "noise", fits[noise->check.fit]);
+  gw_json_add_number (builder, "level_ratio", noise->check.level_ratio);
+  gw_json_add_number (builder, "error_ratio", noise->check.error_ratio);
   json_builder_end_object (builder);
 }
