@@ -164,7 +164,7 @@ def draw_curves(figures, folder):
             axis.plot(row.by_error, color=style['color'], linestyle=':')
         axis.set(xlabel='% of pixels taken away, least certain first\n(dotted: worst first)')
     axes[0].set_ylabel('RMS error of the others, relative')
-    axes[0].legend()
+    axes[0].legend(loc='lower left')
     plot.savefig(folder / 'sparsification.png', dpi=80, bbox_inches='tight')
 
 
