@@ -42,7 +42,6 @@ CHECKPOINT_SECONDS = 120
 DORMANT_CROPS = 32                  # in which hidden channels are looked for that are never active
 LONGEST_STEP = 10                   # seconds; what is beyond was a pause, not training
 WARM_UP = 200                       # steps
-FALL = 0.2                          # share of the time in which the rate falls to zero
 TRUNK = 'd', 'dn', 'mid', 'up', 'u'  # layers whose kernels Muon trains
 FIRST_WEIGHT, SECOND_WEIGHT = 0.5, 0.05
 BETA = 0.5                          # of beta-NLL; 0 is the likelihood itself
@@ -129,6 +128,8 @@ def main():
     parser.add_argument('--out', type=Path, required=True, help='folder for the checkpoints and log.tsv')
     parser.add_argument('--minutes', type=float, required=True, help='training time after which the rate is zero')
     parser.add_argument('--rate', type=float, default=1.5e-3, help='learning rate before it falls')
+    parser.add_argument('--fall', type=float, default=0.2, help='share of the time in which it falls to zero; 1 and a low '
+                        'rate to go on from weights that are trained well')
     parser.add_argument('--batch', type=int, default=16, help='crops a step')
     parser.add_argument('--crop', type=int, default=64, help='pixels a side')
     parser.add_argument('--start', help='weights to start from (safetensors); they may be of a smaller network')
@@ -161,7 +162,7 @@ def main():
     step, elapsed = 0, 0.0
 
     arguments.out.mkdir(parents=True, exist_ok=True)
-    falling = (1 - FALL) * 60 * arguments.minutes       # seconds, when the rate begins to fall
+    falling = (1 - arguments.fall) * 60 * arguments.minutes       # seconds, when the rate begins to fall
     for name in ('checkpoint', 'stable'):
         checkpoint = arguments.out / f'{name}.pt'
         if checkpoint.exists():
@@ -198,7 +199,7 @@ def main():
     recent, found, clock, saved = [], {}, time.monotonic(), time.monotonic()
     while elapsed < 60 * arguments.minutes:
         left = 60 * arguments.minutes - elapsed
-        rate = arguments.rate * min(1, (step + 1) / WARM_UP, left / (60 * arguments.minutes * FALL))
+        rate = arguments.rate * min(1, (step + 1) / WARM_UP, left / (60 * arguments.minutes * arguments.fall))
         for optimiser in optimisers:
             for group in optimiser.param_groups:
                 group['lr'] = rate
