@@ -1,5 +1,6 @@
-"""What training does itself on a CPU, against PyTorch: residual blocks and what heads read, with gradients, and Muon's orthogonal matrices. Channels
-that are never active, brought back to life. And whether its scripts make a model, one after the other.
+"""What training does itself on a CPU, against PyTorch: residual blocks and what heads read, with gradients, and Muon's
+orthogonal matrices. Channels that are never active, brought back to life. And whether its scripts make a model, one
+after the other.
 
     GRAINWISE_MODELS=FOLDER python3 test_training.py
 

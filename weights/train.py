@@ -141,6 +141,8 @@ def main():
                         'of its logarithm (default 0.2); 0.4 for a model that is to estimate the level')
     parser.add_argument('--compile', action='store_true', help='compile the network: minutes first, then faster (GPU)')
     arguments = parser.parse_args()
+    if not 0 < arguments.fall <= 1:
+        parser.error('--fall must be above 0, and 1 at most')
 
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     torch.manual_seed(0)
@@ -162,7 +164,7 @@ def main():
     step, elapsed = 0, 0.0
 
     arguments.out.mkdir(parents=True, exist_ok=True)
-    falling = (1 - arguments.fall) * 60 * arguments.minutes       # seconds, when the rate begins to fall
+    falling = (1 - arguments.fall) * 60 * arguments.minutes    # seconds, when the rate begins to fall
     for name in ('checkpoint', 'stable'):
         checkpoint = arguments.out / f'{name}.pt'
         if checkpoint.exists():
