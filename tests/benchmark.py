@@ -2,11 +2,11 @@
 
     benchmark.py PROGRAM WEIGHTS [--megapixels 1 6] [--rounds 2]
 
-PROGRAM is benchmark-engine, WEIGHTS the folder of the models. Peers: PyTorch with the same weights (channels_last, float32, and
-bfloat16 where the processor has instructions for it), and GIMP's own denoising filters. Of several rounds the
-fastest counts, for everyone. "Peak" is of fused multiply-adds, measured in the same run: for layers at the fastest moment, as
-they are, for networks, which take seconds, over a second; convolutions are counted as if they were done directly, so that
-Winograd's can pass 100 %. A peer for which there is not enough memory has no figure.
+PROGRAM is benchmark-engine, WEIGHTS the folder of the models. Peers: PyTorch with the same weights (channels_last,
+float32, and bfloat16 where the processor has instructions for it), and GIMP's own denoising filters. Of several rounds
+the fastest counts, for everyone. "Peak" is of fused multiply-adds, measured in the same run: for layers at the fastest
+moment, as they are, for networks, which take seconds, over a second; convolutions are counted as if they were done
+directly, so that Winograd's can pass 100 %. A peer for which there is not enough memory has no figure.
 
 SPDX-License-Identifier: GPL-3.0-or-later
 """
@@ -75,7 +75,8 @@ def pytorch(weights, name):
 
 
 def gegl(width, height):
-    """-> {operation: function() -> seconds} of GIMP's filters on a photo of that size, or {} without GEGL's bindings."""
+    """-> {operation: function() -> seconds} of GIMP's filters on a photo of that size, or {} without GEGL's
+    bindings."""
     try:
         import gi
         gi.require_version('Gegl', '0.4')

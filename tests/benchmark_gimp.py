@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How long the plug-in takes on a photo of 24 MP.
 
-The dialog: from its window's opening, for the first time in a new profile and again, to the first pixels (of the noisy photo);
-from there and from a move of the slider to the first denoised pixels and to the preview of the chosen model, as the
-plug-in tells in its debug messages. In batch: the whole procedure, and what of that is not the
-network's own time, which the engine's benchmark takes in turn. The best of several rounds counts.
+The dialog: from its window's opening, for the first time in a new profile and again, to the first pixels (of the noisy
+photo); from there and from a move of the slider to the first denoised pixels and to the preview of the chosen model, as
+the plug-in tells in its debug messages. In batch: the whole procedure, and what of that is not the network's own time,
+which the engine's benchmark takes in turn. The best of several rounds counts.
 """
 import json
 import os

@@ -446,8 +446,8 @@ class Results(Case):
         self.assertIn('  grey ', self.succeed('estimate', 'in.png'))
 
     def test_texture_is_no_noise(self):
-        """Where no place is smooth, the variance of the smoothest (16 levels here) tells nothing; and who has called so much
-        of it texture is not sure of the rest. (A little white noise hides what JPEG did to this photo.)"""
+        """Where no place is smooth, the variance of the smoothest (16 levels here) tells nothing; and who has called so
+        much of it texture is not sure of the rest. (A little white noise hides what JPEG did to this photo.)"""
         photo = load(DATA / 'texture.png') / 255
         white = np.random.default_rng(0).standard_normal((257, 257, 3))
         coarse = (white[1:, 1:] + white[:-1, 1:] + white[1:, :-1] + white[:-1, :-1]) / 2

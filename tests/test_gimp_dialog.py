@@ -420,7 +420,8 @@ class ExplorerTest(ScreenTest):
         self.assertEqual(self.warnings[-1], '')
 
     def test_other_choices_and_cancel(self):
-        """Another noise level or model has other components, after a first look; cancelling at once leaves the image alone."""
+        """Another noise level or model has other components, after a first look; cancelling at once leaves the image
+        alone."""
         before = self.start()
         spin = gimp.find(self.dialog, ('spin button',), '^Noise level$')
         spin.get_value_iface().set_current_value(40)

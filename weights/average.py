@@ -1,5 +1,5 @@
-"""The weighted mean of two networks, one trained on from the other: what the later one learned anew, without losing all of
-what it forgot (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models").
+"""The weighted mean of two networks, one trained on from the other: what the later one learned anew, without losing all
+of what it forgot (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models").
 
     average.py EARLIER.safetensors LATER.safetensors SHARE OUT.safetensors --training 'one line on data and recipe'
 

@@ -1,11 +1,13 @@
-"""Gives finished weights a covariance head for white noise, or trains the one they have: all else stays as it is to the last bit.
+"""Gives finished weights a covariance head for white noise, or trains the one they have: all else stays as it is to the
+last bit.
 
     calibrate.py WEIGHTS.safetensors PHOTOS... --out OUT.safetensors --version N [--steps 3000]
 
 While everything is trained together, the head gets that share of the gradient which leaves the mean in peace, follows
-features that still change, and has to allow for all that is uncertain about cameras' noise. Here another one has the features to
-itself, white noise of train.py and nothing else, and the likelihood without beta-NLL's weights. What the trunk makes of a batch
-never changes, so it is kept: the same batches come again and again, and only the head is computed anew.
+features that still change, and has to allow for all that is uncertain about cameras' noise. Here another one has the
+features to itself, white noise of train.py and nothing else, and the likelihood without beta-NLL's weights. What the
+trunk makes of a batch never changes, so it is kept: the same batches come again and again, and only the head is
+computed anew.
 
 SPDX-License-Identifier: GPL-3.0-or-later
 """

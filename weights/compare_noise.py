@@ -2,8 +2,8 @@
 
     compare_noise.py PAIRS PHOTOS
 
-PAIRS: a folder of real photos, as for evaluate_cameras.py; PHOTOS: clean ones, which synthetic cameras take at ISO 1600 to 6400.
-Prints a table: the median over photos, and within which 80 % of them lie.
+PAIRS: a folder of real photos, as for evaluate_cameras.py; PHOTOS: clean ones, which synthetic cameras take at ISO 1600
+to 6400. Prints a table: the median over photos, and within which 80 % of them lie.
 
 SPDX-License-Identifier: GPL-3.0-or-later
 """

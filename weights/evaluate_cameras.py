@@ -1,14 +1,14 @@
 """Measures the program on cameras' noise, nothing told to it: is the result close, and is the uncertainty true?
 
-    evaluate_cameras.py PROGRAM [--model NAME|FILE] [--pairs FOLDER] [--treated FOLDER] [--photos FOLDER] [--white FOLDER]
-        [--clean FOLDER] [--figures OUT.png]
+    evaluate_cameras.py PROGRAM [--model NAME|FILE] [--pairs FOLDER] [--treated FOLDER] [--photos FOLDER]
+                        [--white FOLDER] [--clean FOLDER] [--figures OUT.png]
 
---pairs: real photos NAME_real.* and, as good as clean, NAME_mean.* of the same scene; a row each, and the worst five, where
-the error is farthest from the one predicted, in OUT.png. --treated: the same, as people treat photos before they denoise them; a
-row for every treatment. --photos: clean photos, taken by synthetic cameras (camera.py); a
-row for every ISO, JPEG quality, method of demosaicing and kind of photo, the rest as it comes. --white: clean photos with white noise;
-a row for every level, of the estimate alone, over what was added. --clean: clean photos as they are, and of each the crop that is texture all
-over; what is estimated there is wrong but for the noise that the photo has itself.
+--pairs: real photos NAME_real.* and, as good as clean, NAME_mean.* of the same scene; a row each, and the worst five,
+where the error is farthest from the one predicted, in OUT.png. --treated: the same, as people treat photos before they
+denoise them; a row for every treatment. --photos: clean photos, taken by synthetic cameras (camera.py); a row for every
+ISO, JPEG quality, method of demosaicing and kind of photo, the rest as it comes. --white: clean photos with white
+noise; a row for every level, of the estimate alone, over what was added. --clean: clean photos as they are, and of each
+the crop that is texture all over; what is estimated there is wrong but for the noise that the photo has itself.
 
 * noisy, denoised: PSNR in dB, clipped to 0-1
 * level: estimated noise level over the true one (both root mean squares); give or take: how far off it may be, as the
@@ -114,8 +114,9 @@ def summary(cases):
 
 
 def resized(factor):
-    return lambda picture: np.asarray(Image.fromarray(picture).resize(
-        [int(side * factor) for side in picture.shape[1::-1]], Image.Resampling.BOX if factor < 1 else Image.Resampling.BICUBIC))
+    method = Image.Resampling.BOX if factor < 1 else Image.Resampling.BICUBIC
+    return lambda picture: np.asarray(
+        Image.fromarray(picture).resize([int(side * factor) for side in picture.shape[1::-1]], method))
 
 
 def saved(quality):
@@ -139,12 +140,14 @@ def evaluate_treated(program, model, folder):
     middle = lambda picture: picture[100:240, 200:340]
     treatments = {'half the size': (resized(0.5),) * 2, '1.5 times the size': (resized(1.5),) * 2,
                   'JPEG 80': (np.asarray, saved(80)), 'JPEG 50': (np.asarray, saved(50)),
-                  'shadows raised': (toned(lambda t: t ** (1 / 1.6)),) * 2, '1.8 times as bright': (toned(lambda t: 1.8 * t),) * 2,
+                  'shadows raised': (toned(lambda t: t ** (1 / 1.6)),) * 2,
+                  '1.8 times as bright': (toned(lambda t: 1.8 * t),) * 2,
                   'grey': (to_grey,) * 2, '140x140 of it': (middle,) * 2}
     print('| treated | noisy | denoised | level, median | as sure as said | error / variance, median | in 0.5-2 |\n'
           '|---|---|---|---|---|---|---|')
     for name, (to_clean, to_noisy) in treatments.items():
-        print(f'| {name} |', summary([Case(program, model, to_clean(x), to_noisy(y)) for _, x, y in real_pairs(folder)]), '|', flush=True)
+        cases = [Case(program, model, to_clean(x), to_noisy(y)) for _, x, y in real_pairs(folder)]
+        print(f'| {name} |', summary(cases), '|', flush=True)
 
 
 def evaluate_pairs(program, model, folder, figures):
@@ -187,13 +190,16 @@ def evaluate_synthetic(program, model, folder):
         print(f'| {name} |', summary(cases), '|', flush=True)
 
 
+def with_white(x, sigma, seed):
+    """x (H,W,3), white = 1, with white noise of sigma levels, not clipped."""
+    return np.float32(x + sigma / 255 * np.random.default_rng(seed).standard_normal(x.shape))
+
+
 def evaluate_white(program, folder):
-    """The noise is not clipped."""
     clean = [np.asarray(Image.open(file).convert('RGB')) / np.float32(255) for file in files([folder])]
     print('| white noise, levels | least | median | most | within 5 % | within 10 % |\n|---|---|---|---|---|---|')
     for sigma in WHITE_LEVELS:
-        ratio = np.array([estimate(program, np.float32(x + sigma / 255 * np.random.default_rng(i).standard_normal(x.shape)))[0]
-                          for i, x in enumerate(clean)]) / sigma
+        ratio = np.array([estimate(program, with_white(x, sigma, i))[0] for i, x in enumerate(clean)]) / sigma
         print(f'| {sigma} | {ratio.min():.3f} | {np.median(ratio):.3f} | {ratio.max():.3f} | '
               f'{(abs(ratio - 1) < 0.05).mean():.0%} | {(abs(ratio - 1) < 0.1).mean():.0%} |', flush=True)
 
@@ -216,8 +222,7 @@ def evaluate_clean(program, folder):
     print('| clean | noise added | estimated, least | median | most | most where sure |\n|---|---|---|---|---|---|')
     for name, part in ('whole photos', lambda x: x), ('textured crops', textured):
         for sigma in 0, 5:
-            levels, errors = np.transpose([estimate(program, np.float32(
-                part(x) + sigma / 255 * np.random.default_rng(i).standard_normal(part(x).shape))) for i, x in enumerate(photos)])
+            levels, errors = np.transpose([estimate(program, with_white(part(x), sigma, i)) for i, x in enumerate(photos)])
             sure = levels[errors < SURE]
             print(f'| {name} | {sigma} | {levels.min():.2f} | {np.median(levels):.2f} | {levels.max():.2f} | '
                   f'{f"{sure.max():.2f}" if sure.size else "none"} |', flush=True)

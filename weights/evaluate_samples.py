@@ -87,7 +87,8 @@ def averaged(photos, side):
 
 
 def measure(program, weights, photos, sigma, settings, samples, grain):
-    """-> [loss, loss of the mean of two, variance / error by side, variance / C], [variance / C, variance / error by bin]"""
+    """-> [loss, loss of the mean of two, variance / error by side, variance / C], [variance / C, variance / error by
+    bin]"""
     error, own, two, ratios, predicted, found, square = [], [], [], [], [], [], []
     for seed, (clean, photo) in enumerate(photos):
         mean, covariance, drawn = draw(program, weights, photo, sigma, settings, samples, seed, grain)

@@ -3,8 +3,9 @@
     fixture.py FOLDER
 
 FOLDER/tiny.safetensors is the network (float16), FOLDER/tiny-cases.safetensors the cases (float32, channels last): for
-1x1, 7x5, 33x51 (width x height), `grey`, `curve` and `white` (noise without grain) the tensors NAME.y, NAME.level (or NAME.curve), NAME.grain,
-NAME.mean, NAME.covariance and NAME.judgement, as in reference.py. The same PyTorch writes the same bytes every time.
+1x1, 7x5, 33x51 (width x height), `grey`, `curve` and `white` (noise without grain) the tensors NAME.y, NAME.level (or
+NAME.curve), NAME.grain, NAME.mean, NAME.covariance and NAME.judgement, as in reference.py. The same PyTorch writes the
+same bytes every time.
 
 SPDX-License-Identifier: GPL-3.0-or-later
 """

@@ -1,12 +1,13 @@
-"""Trains the head that judges the noise level it is told, on finished weights: everything else stays as it is to the last bit.
+"""Trains the head that judges the noise level it is told, on finished weights: everything else stays as it is to the
+last bit.
 
     judge.py WEIGHTS.safetensors PHOTOS... --out OUT.safetensors --version N --minutes 45
 
-What a photo alone tells of its noise (core/estimate.c) is the variance of its smoothest places, and that is too much where
-there are none. The network has learned what photos look like, and its features tell texture from noise. Here its level
-is told as that estimate would tell it, from the smoothest blocks of a crop, and the head learns by how much that is off.
-Noise is white, of cameras (camera.py), and of any other spectrum and level over brightness: a head that saw cameras'
-noise as synthesised and nothing else took every noise that is a little coarser for texture.
+What a photo alone tells of its noise (core/estimate.c) is the variance of its smoothest places, and that is too much
+where there are none. The network has learned what photos look like, and its features tell texture from noise. Here its
+level is told as that estimate would tell it, from the smoothest blocks of a crop, and the head learns by how much that
+is off. Noise is white, of cameras (camera.py), and of any other spectrum and level over brightness: a head that saw
+cameras' noise as synthesised and nothing else took every noise that is a little coarser for texture.
 
 SPDX-License-Identifier: GPL-3.0-or-later
 """
@@ -43,8 +44,8 @@ def rounded(y):
 
 
 def coloured(x, generator):
-    """Gaussian noise for clean crops x (B,3,H,W), 0.3 to 30 levels: of a random spectrum, as the sum of four octaves, in
-    luma and in chroma, half of it softened besides, and of a random level over brightness."""
+    """Gaussian noise for clean crops x (B,3,H,W), 0.3 to 30 levels: of a random spectrum, as the sum of four octaves,
+    in luma and in chroma, half of it softened besides, and of a random level over brightness."""
     count, _, height, width = x.shape
     uniform = lambda: torch.rand((count, 1, 1, 1), generator=generator)
 
@@ -94,8 +95,8 @@ def measure(y, generator):
 
 
 def sample(x, generator):
-    """Clean crops x -> noisy crops y, what the network is told of their noise (B,noise planes,H,W), and the logarithm of
-    the true level over that (B,)."""
+    """Clean crops x -> noisy crops y, what the network is told of their noise (B,noise planes,H,W), and the logarithm
+    of the true level over that (B,)."""
     count = len(x)
     uniform = lambda *shape: torch.rand((count, *shape), generator=generator)
     normal = lambda *shape: torch.randn((count, *shape), generator=generator)

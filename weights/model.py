@@ -2,8 +2,9 @@
 head for the posterior covariance. It may have more heads: another one for the covariance where noise is white, and
 one that judges the noise level it is told.
 
-The heads read the features relative to the noise level, and the level itself: what is behind the noise does not scale with it. (A photo's own
-grain is of one or two levels whatever the noise; heads that did not know the level were too sure of smooth places under little noise.)
+The heads read the features relative to the noise level, and the level itself: what is behind the noise does not scale
+with it. (A photo's own grain is of one or two levels whatever the noise; heads that did not know the level were too
+sure of smooth places under little noise.)
 
 First-order score s1 = (D - y) / sigma^2, second-order score s2 = (C - sigma^2 I) / sigma^4 (Robbins 1956; Efron 2011;
 Meng, Song, Li, Ermon 2021). The network emits D and the Cholesky factor of C / sigma^2.
@@ -35,8 +36,9 @@ class ResidualBlock(nn.Module):
 
 
 def head_layers(width, outputs, mixed=False):
-    """Two layers; few channels between, as what heads find is smoother than the mean. mixed: and one that mixes what those
-    find at a place, without which the variance cannot follow the error from smooth places to texture at every level."""
+    """Two layers; few channels between, as what heads find is smoother than the mean. mixed: and one that mixes what
+    those find at a place, without which the variance cannot follow the error from smooth places to texture at every
+    level."""
     hidden = min(width, 32)
     layers = [nn.Conv2d(width + 1, hidden, 3, padding=1), nn.Conv2d(hidden, outputs, 3, padding=1)]
     if mixed:

@@ -10,7 +10,8 @@ import torch
 
 def orthogonal(x):
     """Nearest semi-orthogonal matrix, roughly (singular values 0.7-1.2), by five Newton-Schulz steps. (R,C)
-    Every step multiplies x from the left by a polynomial in x x^T, so all but the last product are of that smaller matrix."""
+    Every step multiplies x from the left by a polynomial in x x^T, so all but the last product are of that smaller
+    matrix."""
     if x.shape[0] > x.shape[1]:
         return orthogonal(x.mT).mT
     x = x / (x.norm() + 1e-12)
@@ -40,5 +41,6 @@ class Muon(torch.optim.Optimizer):
                 step = orthogonal(direction.flatten(1))
                 p.permute(0, 2, 3, 1).add_(step.view(direction.shape), alpha=-group['lr'] * 0.2 * max(step.shape) ** 0.5)
 
-            parameters = sorted((p for p in group['params'] if p.grad is not None), key=torch.Tensor.numel, reverse=True)
+            parameters = [p for p in group['params'] if p.grad is not None]
+            parameters.sort(key=torch.Tensor.numel, reverse=True)
             list((map if parameters[0].is_cuda else self.threads.map)(update, parameters))

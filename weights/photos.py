@@ -41,8 +41,8 @@ class Photos:
         self.start = 3 * (self.area.cumsum(0) - self.area)
 
     def crops(self, count, side, generator):
-        """-> (count,3,side,side) float32, white = 1: random places of random photos large enough, turned and mirrored. Photos
-        are drawn by the square root of their area, so that large ones do not rule."""
+        """-> (count,3,side,side) float32, white = 1: random places of random photos large enough, turned and mirrored.
+        Photos are drawn by the square root of their area, so that large ones do not rule."""
         random = lambda: torch.rand((count, 1, 1), generator=generator, device=self.device)
         chances = self.area.sqrt() * (self.smaller_side >= side)
         k = torch.multinomial(chances, count, True, generator=generator)[:, None, None]
@@ -55,8 +55,9 @@ class Photos:
         return self.bytes[place[:, None] + torch.arange(3, device=self.device)[:, None, None]].float() / 255
 
     def varied_crops(self, count, side, generator):
-        """The same, but of half the batches the photos made smaller, to a third at most, and half the crops softened or sharpened: what
-        is fine detail in a photo, and how fine, depends on its size, lens, scanner and whoever developed it."""
+        """The same, but of half the batches the photos made smaller, to a third at most, and half the crops softened or
+        sharpened: what is fine detail in a photo, and how fine, depends on its size, lens, scanner and whoever
+        developed it."""
         uniform = lambda *shape: torch.rand(shape, generator=generator, device=self.device)
         source = min(round(side * max(1, 4 * uniform(1).item() - 1)), self.smaller_side.max().item())
         x = self.crops(count, source, generator)
@@ -70,13 +71,15 @@ class Photos:
 
 
 def with_grain(x, generator):
-    """Every crop gets film grain, of up to 3 levels and mostly grey, stronger in one channel or brightness than in another. It is part
-    of the photo and not to be removed: photos from the web have little (the flattest parts of ours vary by 1 to 2 levels, those of
-    scanned film by 2 to 3), and a network that has seen only those is too sure of smooth places."""
+    """Every crop gets film grain, of up to 3 levels and mostly grey, stronger in one channel or brightness than in
+    another. It is part of the photo and not to be removed: photos from the web have little (the flattest parts of ours
+    vary by 1 to 2 levels, those of scanned film by 2 to 3), and a network that has seen only those is too sure of
+    smooth places."""
     uniform = lambda *shape: torch.rand(shape, generator=generator, device=x.device)
     normal = lambda *shape: torch.randn(shape, generator=generator, device=x.device)
     slope = 1.2 * uniform(len(x), 1, 1, 1) - 0.6                    # over brightness
-    sd = 3 / 255 * uniform(len(x), 1, 1, 1) * (0.2 * normal(len(x), 3, 1, 1)).exp() * (1 + slope * (2 * x.mean(1, keepdim=True) - 1))
+    tone = 1 + slope * (2 * x.mean(1, keepdim=True) - 1)
+    sd = 3 / 255 * uniform(len(x), 1, 1, 1) * (0.2 * normal(len(x), 3, 1, 1)).exp() * tone
     colour = uniform(len(x), 1, 1, 1) ** 2                          # 0: grey grain; 1: of its own in every channel
     field = colour.sqrt() * normal(*x.shape) + (1 - colour).sqrt() * normal(len(x), 1, *x.shape[2:])
     spread = 0.7 * uniform(1).item()                                # 0: white grain

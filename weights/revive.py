@@ -1,9 +1,9 @@
 """Brings hidden channels of residual blocks back to life that are never active.
 
-A rectified channel whose inputs all have the same sign on every photo gives nothing and gets no gradient, so nothing but this
-brings it back; in a network without biases, whose features follow the photo's brightness, whole blocks may go like that. As Sokar et al.
-2023 do ("The dormant neuron phenomenon in deep reinforcement learning"), such a channel gets new kernels in and zeros out,
-which leaves the network's answers what they are.
+A rectified channel whose inputs all have the same sign on every photo gives nothing and gets no gradient, so nothing
+but this brings it back; in a network without biases, whose features follow the photo's brightness, whole blocks may go
+like that. As Sokar et al. 2023 do ("The dormant neuron phenomenon in deep reinforcement learning"), such a channel gets
+new kernels in and zeros out, which leaves the network's answers what they are.
 
 SPDX-License-Identifier: GPL-3.0-or-later
 """
@@ -50,9 +50,9 @@ def both(before, found):
 
 @torch.no_grad()
 def revive(found, copies=()):
-    """Gives dormant channels new kernels, which see nothing of the direction that all inputs have in common: along it they
-    would be active everywhere or nowhere. `copies`: dictionaries of tensors by parameter, such as an optimiser's momentum,
-    that are to be zero there."""
+    """Gives dormant channels new kernels, which see nothing of the direction that all inputs have in common: along it
+    they would be active everywhere or nowhere. `copies`: dictionaries of tensors by parameter, such as an optimiser's
+    momentum, that are to be zero there."""
     for block, (active, common) in found.items():
         new = active < DORMANT
         fresh = torch.empty_like(block.a.weight)

@@ -11,8 +11,8 @@ is learned by denoising score matching, and a second-order score with the same t
 * NLL:       C by the Gaussian likelihood of r (diagonal only)
 s2 is diagonal, or diag(alpha) + beta beta^T of rank 20. Printed is the mean squared error of s2, in units of
 1 / sigma^4, against the truth on 256 fresh noisy points: of the diagonal, or of the whole matrix; before that, the time
-to evaluate it against that of differentiating s1. "zero" is the error of saying nothing, "Jacobian" that of s1's derivative by
-automatic differentiation, "probes" the same by finite differences along 16 random directions.
+to evaluate it against that of differentiating s1. "zero" is the error of saying nothing, "Jacobian" that of s1's
+derivative by automatic differentiation, "probes" the same by finite differences along 16 random directions.
 
 SPDX-License-Identifier: GPL-3.0-or-later
 """
@@ -195,7 +195,8 @@ def speed():
 
 
 def jacobian(first, y, sigma, low_rank):
-    """sigma^2 s2 by differentiating s1, (B,N,N) or its diagonal (B,N): a backward pass a dimension, all in one batch."""
+    """sigma^2 s2 by differentiating s1, (B,N,N) or its diagonal (B,N): a backward pass a dimension, all in one
+    batch."""
     y = y.detach().requires_grad_()
     s = sigma * first(y)                            # sigma^2 s1
     one = torch.eye(DIMENSIONS)[:, None].expand(-1, *s.shape)

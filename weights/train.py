@@ -8,8 +8,8 @@ figures on the validation photos; curves.py draws it. The rate is constant, then
 part of the `--minutes` of training time; the weights to use are the checkpoint's `ema`.
 
 Losses (theory: Vincent 2011; Meng et al. 2021):
-* first order: squared error, weighted by the noise level and how hard the crop is (`importance`). It must be squared error,
-  or the mean is no posterior mean and the variance is wrong.
+* first order: squared error, weighted by the noise level and how hard the crop is (`importance`). It must be squared
+  error, or the mean is no posterior mean and the variance is wrong.
 * second order: Gaussian negative log-likelihood of the residual under the predicted covariance, the mean held fixed.
   Its minimiser is that of second-order denoising score matching; it is weighted as beta-NLL (Seitzer et al. 2022).
 
@@ -55,9 +55,10 @@ def weighted(nll, ratio, beta=BETA):
 
 
 def importance(level, variance):
-    """Weight of a crop's squared errors, given the predicted variance, (B,channels,H,W) both: one over the geometric mean of the
-    level and the crop's mean variance. What counts is dB: the error grows about as the level does, and is less where a photo is
-    smooth. (A weight that depends on the noisy crop leaves the posterior mean what it is; one that depends on the clean crop would not.)"""
+    """Weight of a crop's squared errors, given the predicted variance, (B,channels,H,W) both: one over the geometric
+    mean of the level and the crop's mean variance. What counts is dB: the error grows about as the level does, and is
+    less where a photo is smooth. (A weight that depends on the noisy crop leaves the posterior mean what it is; one
+    that depends on the clean crop would not.)"""
     crop = variance.detach().mean((1, 2, 3), keepdim=True)
     return FIRST_WEIGHT / ((level ** 2 + SOFT).sqrt() * (crop + FAINT)).sqrt()
 
