@@ -26,9 +26,11 @@ SCRIPTS = os.path.abspath(os.environ['GRAINWISE_MODELS'])
 sys.path.insert(0, SCRIPTS)
 import model                                        # noqa: E402
 import muon                                         # noqa: E402
+import noise                                        # noqa: E402
 import residual                                     # noqa: E402
 import revive                                       # noqa: E402
 import tensorfile                                   # noqa: E402
+import train                                        # noqa: E402
 
 TOLERANCE = 1e-5                                    # relative, root mean square
 SAVING_EVERY_STEP = 'import train; train.CHECKPOINT_SECONDS = 0; train.main()'
@@ -86,6 +88,38 @@ class Test(unittest.TestCase):
             # the same directions: what is left in between is symmetric
             between = nearest.U.mT @ muon.orthogonal(x) @ nearest.Vh.mT
             self.assertLess((between - between.diagonal().diag()).abs().max(), 1e-3)
+
+    def test_noise_of_grey_photos(self):
+        """It is told as white when it is: like that of a colour photo of the level that is told."""
+        torch.manual_seed(0)
+        n = 0.1 * torch.randn(4, 1, 128, 128)
+        grey, told = model.grey_inputs(n, torch.full_like(n, 0.1))
+        torch.testing.assert_close(noise.grey_grain(noise.grain_of(grey, told / 3 ** 0.5)), torch.zeros(4, noise.GRAIN),
+                                   atol=0.05, rtol=0)
+        coarse = torch.nn.functional.avg_pool2d(n, 2, 1, padding=1)[..., 1:, 1:]
+        grain = noise.grey_grain(noise.grain_of(coarse.expand(-1, 3, -1, -1), coarse.std().expand(4, 3, 128, 128)))
+        torch.testing.assert_close(grain[:, 1], torch.full((4,), 0.5), atol=0.05, rtol=0)
+        self.assertFalse(grain[:, noise.OCTAVES:].any())
+
+    def test_grey_crops(self):
+        """One crop in so many is grey and judged as such, with white noise and with cameras'."""
+        torch.manual_seed(0)
+        net = model.ScoreNet((32, 64), (1, 1, 1), noise_planes=3 + noise.GRAIN, white_head=True)
+        inputs = []
+        net.register_forward_pre_hook(lambda _, arguments: inputs.append(arguments))
+        x = torch.nn.functional.interpolate(torch.rand(16, 3, 4, 4), (64, 64), mode='bicubic').clamp(0, 1)
+        for name, losses in (('white', lambda: train.white_losses(net, x, torch.full_like(x, 0.05))),
+                             ('camera', lambda: train.camera_losses(net, x, 0.2, torch.Generator().manual_seed(0)))):
+            with self.subTest(name):
+                found = torch.stack(losses())
+                self.assertTrue(found.isfinite().all())
+                y, told = inputs.pop()
+                grey = [bool((crop == crop[:1]).all()) for crop in y]
+                self.assertEqual(grey, 2 * [True] + 14 * [False])
+                self.assertTrue((told[:2, :3] == told[:2, :1]).all())
+                if name == 'camera':
+                    self.assertFalse(told[:2, 3 + noise.OCTAVES:].any())
+                    self.assertTrue(told[:, 3:3 + noise.OCTAVES].flatten(2).any(2).all())
 
     def test_revive(self):
         torch.manual_seed(0)

@@ -122,8 +122,8 @@ def sample(x, generator):
     level = torch.where(measured, level.clamp(min=FLOOR / 2) * (0.15 * normal(1, 1, 1)).exp(),
                         true * (0.3 * normal(1, 1, 1) + 0.1 * normal(3, 1, 1)).exp())
     grain = torch.where(measured[:, :, 0, 0], grain, noise.grain_of(y - x, true))
-    if grey:                                     # one channel, thrice: see model.grey_inputs
-        grain = functional.pad((1 + grain[:, :noise.OCTAVES]) / 3 ** 0.5 - 1, (0, noise.OCTAVES))
+    if grey:
+        grain = noise.grey_grain(grain)
     grain = torch.where(uniform(1) < (0.5 if kind == 0 else 0.08), 0, grain)
     grain = ((1 + grain) * (0.1 * normal(noise.GRAIN)).exp() - 1).clamp(-0.98, 6)
     ratio = (target / level.square().mean((1, 2, 3), keepdim=True).sqrt()).log().flatten()

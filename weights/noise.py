@@ -77,6 +77,12 @@ def grain_of(n, level):
     return torch.stack(grain, 1) - 1
 
 
+def grey_grain(grain):
+    """What the network is told of a grey photo, one channel thrice, whose noise has this grain (B,GRAIN): its luma
+    relative to the level that is told (model.grey_inputs), and of chroma, which there is none of, nothing."""
+    return functional.pad((1 + grain[:, :OCTAVES]) / 3 ** 0.5 - 1, (0, OCTAVES))
+
+
 def planes(level, grain):
     """What the network sees: the level (B,3,H,W), and its mean over the channels times each of the grain's numbers,
     so that all of it grows as the noise does: (B,3+GRAIN,H,W)."""

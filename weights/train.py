@@ -72,40 +72,53 @@ def colour_losses(x, mean, g, level, beta):
             (r.detach().square() / v.detach()).mean())
 
 
-def white_losses(net, x, level, beta=BETA):
-    """Of clean crops x with white noise of that level, (B,3,H,W) both: first loss, second loss, mean of r^2 / variance.
-    One crop in GREY becomes grey."""
+def with_grey(x):
+    """Crops (B,3,H,W), the first B // GREY of them made grey: three equal channels."""
     n = len(x) // GREY
-    luma = x.new_tensor([0.299, 0.587, 0.114])[:, None, None]
-    grey, grey_level = (luma * x[:n]).sum(1, keepdim=True), level[:n, :1]
-    y_grey, told = model.grey_inputs(grey + grey_level * torch.randn_like(grey), grey_level)
-    x, level = x[n:], level[n:]
-    y = torch.cat([y_grey, x + level * torch.randn_like(x)])
-    h, w = x.shape[2:]
-    told = torch.cat([told, level])
-    mean, g = (t[..., :h, :w] for t in net(model.pad(y, net.multiple), model.pad(told, net.multiple)))
-    first, second, zms = colour_losses(x, mean[n:], g[n:], level, beta)
+    luma = (x.new_tensor([0.299, 0.587, 0.114])[:, None, None] * x[:n]).sum(1, keepdim=True)
+    return torch.cat([luma.expand(-1, 3, -1, -1), x[n:]])
 
-    r = grey - mean[:n].mean(1, keepdim=True)
+
+def losses(x, mean, g, told, beta):
+    """Of clean crops with_grey and the level that the network was told, (B,3,H,W) both: first loss, second loss, mean
+    of r^2 / variance where there is colour."""
+    n = len(x) // GREY
+    first, second, zms = colour_losses(x[n:], mean[n:], g[n:], told[n:], beta)
+
+    r = x[:n, :1] - mean[:n].mean(1, keepdim=True)
+    level = told[:n, :1] / 3 ** 0.5                             # see model.grey_inputs
     v = model.grey_variance(g[:n], told[:n])
-    ratio = v / grey_level ** 2
-    first_grey = (r.square() * importance(grey_level, v)).sum(1)
+    ratio = v / level ** 2
+    first_grey = (r.square() * importance(level, v)).sum(1)
     second_grey = weighted(0.5 * (r.detach() ** 2 / v + ratio.log()).squeeze(1), ratio, beta)
     return torch.cat([first_grey, first]).mean(), torch.cat([second_grey, second]).mean(), zms
 
 
+def white_losses(net, x, level, beta=BETA):
+    """The losses of clean crops x with white noise of that level, (B,3,H,W) both."""
+    n, x = len(x) // GREY, with_grey(x)
+    grey, grey_level, colour, told = x[:n, :1], level[:n, :1], x[n:], level[n:]
+    grey, grey_told = model.grey_inputs(grey + grey_level * torch.randn_like(grey), grey_level)
+    y, told = torch.cat([grey, colour + told * torch.randn_like(colour)]), torch.cat([grey_told, told])
+    h, w = x.shape[2:]
+    mean, g = (t[..., :h, :w] for t in net(model.pad(y, net.multiple), model.pad(told, net.multiple)))
+    return losses(x, mean, g, told, beta)
+
+
 def camera_losses(net, x, level_error, generator, beta=BETA):
-    """The same for clean crops x photographed by random cameras. The network is told the noise's level and grain
+    """The losses of clean crops x photographed by random cameras. The network is told the noise's level and grain
     wrong, as an estimate from one photo is (level_error: sd of its logarithm), so that its variance allows for that."""
-    target, y = photograph(x, generator)
+    n = len(x) // GREY
+    target, y = map(with_grey, photograph(x, generator))
     level = noise.level_of(y - target, y)
     grain = noise.grain_of(y - target, level)
     normal = lambda *shape: torch.randn(shape, generator=generator, device=x.device)
     level = level * (level_error * (normal(len(x), 1, 1, 1) + 0.3 * normal(len(x), 3, 1, 1))).exp()
     grain = (1 + grain) * (GRAIN_ERROR * normal(*grain.shape)).exp() - 1
-    mean, g = net(y, noise.planes(level, grain))
-    first, second, zms = colour_losses(target, mean, g, level, beta)
-    return first.mean(), second.mean(), zms
+    _, grey_told = model.grey_inputs(y[:n, :1], level[:n, :1])
+    told, grain = torch.cat([grey_told, level[n:]]), torch.cat([noise.grey_grain(grain[:n]), grain[n:]])
+    mean, g = net(y, noise.planes(told, grain))
+    return losses(target, mean, g, told, beta)
 
 
 @torch.no_grad()
@@ -129,8 +142,8 @@ def main():
     parser.add_argument('--out', type=Path, required=True, help='folder for the checkpoints and log.tsv')
     parser.add_argument('--minutes', type=float, required=True, help='training time after which the rate is zero')
     parser.add_argument('--rate', type=float, default=1.5e-3, help='learning rate before it falls')
-    parser.add_argument('--fall', type=float, default=0.2, help='share of the time in which it falls to zero; 1 and a low '
-                        'rate to go on from weights that are trained well')
+    parser.add_argument('--fall', type=float, default=0.2, help='share of the time in which it falls to zero; 1 '
+                        'and a low rate to go on from weights that are trained well')
     parser.add_argument('--batch', type=int, default=16, help='crops a step')
     parser.add_argument('--crop', type=int, default=64, help='pixels a side')
     parser.add_argument('--start', help='weights to start from (safetensors); they may be of a smaller network')
