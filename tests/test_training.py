@@ -102,7 +102,7 @@ class Test(unittest.TestCase):
         self.assertFalse(grain[:, noise.OCTAVES:].any())
 
     def test_grey_crops(self):
-        """One crop in so many is grey and judged as such, with white noise and with cameras'."""
+        """One crop in so many is grey, with white noise and with cameras', and its error that of its channels' mean."""
         torch.manual_seed(0)
         net = model.ScoreNet((32, 64), (1, 1, 1), noise_planes=3 + noise.GRAIN, white_head=True)
         inputs = []
@@ -120,6 +120,14 @@ class Test(unittest.TestCase):
                 if name == 'camera':
                     self.assertFalse(told[:2, 3 + noise.OCTAVES:].any())
                     self.assertTrue(told[:, 3:3 + noise.OCTAVES].flatten(2).any(2).all())
+
+        x, g, level = train.with_grey(x), torch.zeros(16, 6, 64, 64), torch.full_like(x, 0.05)
+        error = 0.1 * torch.tensor([1., -1, 0])[:, None, None]
+        for name, crop, counts in ('grey', 1, False), ('colour', 2, True):
+            with self.subTest(f'opposite errors, {name}'):
+                mean = x.clone()
+                mean[crop] += error
+                self.assertEqual(train.losses(x, mean, g, level, train.BETA)[0].item() > 1e-6, counts)
 
     def test_revive(self):
         torch.manual_seed(0)

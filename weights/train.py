@@ -97,9 +97,9 @@ def losses(x, mean, g, told, beta):
 def white_losses(net, x, level, beta=BETA):
     """The losses of clean crops x with white noise of that level, (B,3,H,W) both."""
     n, x = len(x) // GREY, with_grey(x)
-    grey, grey_level, colour, told = x[:n, :1], level[:n, :1], x[n:], level[n:]
-    grey, grey_told = model.grey_inputs(grey + grey_level * torch.randn_like(grey), grey_level)
-    y, told = torch.cat([grey, colour + told * torch.randn_like(colour)]), torch.cat([grey_told, told])
+    grey, grey_told = model.grey_inputs(x[:n, :1] + level[:n, :1] * torch.randn_like(x[:n, :1]), level[:n, :1])
+    y = torch.cat([grey, x[n:] + level[n:] * torch.randn_like(x[n:])])
+    told = torch.cat([grey_told, level[n:]])
     h, w = x.shape[2:]
     mean, g = (t[..., :h, :w] for t in net(model.pad(y, net.multiple), model.pad(told, net.multiple)))
     return losses(x, mean, g, told, beta)
