@@ -30,7 +30,7 @@ import model
 import noise
 import residual
 import revive
-from camera import photograph
+from camera import photograph, raise_shadows
 from grow import grow
 from muon import Muon
 from photos import Photos, with_grain
@@ -109,7 +109,7 @@ def camera_losses(net, x, level_error, generator, beta=BETA):
     """The losses of clean crops x photographed by random cameras. The network is told the noise's level and grain
     wrong, as an estimate from one photo is (level_error: sd of its logarithm), so that its variance allows for that."""
     n = len(x) // GREY
-    target, y = map(with_grey, photograph(x, generator))
+    target, y = map(with_grey, raise_shadows(*photograph(x, generator), generator))
     level = noise.level_of(y - target, y)
     grain = noise.grain_of(y - target, level)
     normal = lambda *shape: torch.randn(shape, generator=generator, device=x.device)
