@@ -24,6 +24,7 @@ except ImportError as missing:
 
 SCRIPTS = os.path.abspath(os.environ['GRAINWISE_MODELS'])
 sys.path.insert(0, SCRIPTS)
+import camera                                       # noqa: E402
 import model                                        # noqa: E402
 import muon                                         # noqa: E402
 import noise                                        # noqa: E402
@@ -100,6 +101,17 @@ class Test(unittest.TestCase):
         grain = noise.grey_grain(noise.grain_of(coarse.expand(-1, 3, -1, -1), coarse.std().expand(4, 3, 128, 128)))
         torch.testing.assert_close(grain[:, 1], torch.full((4,), 0.5), atol=0.05, rtol=0)
         self.assertFalse(grain[:, noise.OCTAVES:].any())
+
+    def test_shadows_are_raised(self):
+        """In some of the photos, in noisy and clean ones alike, and what is noisy stays in whole levels."""
+        levels = torch.arange(256.).expand(400, 3, 1, 256)
+        x = levels / 255
+        target, y = camera.raise_shadows(x, x, torch.Generator().manual_seed(0))
+        raised = (target > x).flatten(1).any(1)
+        self.assertTrue(60 < raised.sum() < 140)
+        self.assertTrue((target >= x).all() and (target.diff() > 0).all() and target.max() == 1)
+        self.assertTrue(torch.equal(target[~raised], x[~raised]))
+        self.assertLess((255 * y - (255 * target).round()).abs().max(), 1e-4)
 
     def test_grey_crops(self):
         """One crop in so many is grey, with white noise and with cameras', and its error that of its channels' mean."""
