@@ -104,8 +104,7 @@ class Test(unittest.TestCase):
 
     def test_shadows_are_raised(self):
         """In some of the photos, in noisy and clean ones alike, and what is noisy stays in whole levels."""
-        levels = torch.arange(256.).expand(400, 3, 1, 256)
-        x = levels / 255
+        x = torch.arange(256.).expand(400, 3, 1, 256) / 255
         target, y = camera.raise_shadows(x, x, torch.Generator().manual_seed(0))
         raised = (target > x).flatten(1).any(1)
         self.assertTrue(60 < raised.sum() < 140)

@@ -227,7 +227,8 @@ def photograph(x, generator, shot=None, method=None, quality=None):
 
 
 def raise_shadows(target, y, generator):
-    """Every fourth of the photos (B,3,H,W) with its shadows raised, as people do before they denoise: in both alike."""
+    """One in four of the photos (B,3,H,W), encoded 0-1, with its shadows raised, as people do before they denoise: by an
+    exponent between 1/2 and 1, in both alike. The noisy one is of whole 8-bit levels again."""
     random = Random(len(y), generator)
     gamma = torch.where(random.chance(0.25), 1 / random.uniform(1, 2), 1)
     return target ** gamma, (255 * y ** gamma).round() / 255
