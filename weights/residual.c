@@ -20,12 +20,17 @@ enum
   T = GW_TILE,
   SOURCE = GW_TILE_SOURCE,
   POINTS = GW_TILE_POINTS,
-  LANES = GW_CHANNELS,
+#ifdef __AVX512F__
+  LANES = 16, /* of a vector */
+  ROWS = 12,  /* of the gradient's product, with two vectors of columns each: what registers hold */
+#else
+  LANES = 8,
+  ROWS = 6,
+#endif
   COLUMNS = 32,        /* of a product's results at a time */
   TILES = 48,          /* of a job */
   GRADIENT_TILES = 96, /* of a job of the kernels' gradient: what it adds to is read and written each time */
-  POINT_PADDING = LANES, /* points lie so far apart that they do not share a set of the cache */
-  ROWS = 12              /* of the gradient's product, with two vectors of columns each */
+  POINT_PADDING = 16   /* points lie so far apart that they do not share a set of the cache */
 };
 
 typedef float Lanes __attribute__ ((vector_size (4 * LANES), aligned (4)));
@@ -328,8 +333,8 @@ accumulate (const float *a, int out, const float *b, int in, int n, float *sums,
 
       for (; r + ROWS <= out; r += ROWS)
         accumulate_block (a + r, out, b + c, in, n, sums + (gsize) r * in + c, in, ROWS, first);
-      for (; r < out; r += 4)
-        accumulate_block (a + r, out, b + c, in, n, sums + (gsize) r * in + c, in, 4, first);
+      for (; r < out; r += ROWS / 3)
+        accumulate_block (a + r, out, b + c, in, n, sums + (gsize) r * in + c, in, ROWS / 3, first);
     }
 }
 
