@@ -139,8 +139,9 @@ test_level (void)
         most = MAX (most, doubtful);
         if (wrong[i] == 1)
           g_assert_cmpfloat (found.error_ratio, ==, 1);
-        else
-          g_assert_cmpfloat (fabs (found.error_ratio - actual), <, 0.25 + 0.05 * actual);
+        else /* it looks at eight crops, whose share of the error is larger when detail is lost */
+          g_assert_cmpfloat (fabs (found.error_ratio - actual), <,
+                             wrong[i] < 1 ? 0.1 + 0.05 * actual : 0.3 * actual);
       }
   g_assert_cmpfloat (most, >, 0); /* or nothing was counted */
 }
