@@ -139,7 +139,7 @@ test_level (void)
         most = MAX (most, doubtful);
         if (wrong[i] == 1)
           g_assert_cmpfloat (found.error_ratio, ==, 1);
-        else /* it looks at eight crops, whose share of the error is larger when detail is lost */
+        else /* it looks at eight crops, not at the whole scene */
           g_assert_cmpfloat (fabs (found.error_ratio - actual), <,
                              wrong[i] < 1 ? 0.1 + 0.05 * actual : 0.3 * actual);
       }
