@@ -333,7 +333,7 @@ accumulate (const float *a, int out, const float *b, int in, int n, float *sums,
 
       for (; r + ROWS <= out; r += ROWS)
         accumulate_block (a + r, out, b + c, in, n, sums + (gsize) r * in + c, in, ROWS, first);
-      for (; r < out; r += ROWS / 3)
+      for (; r < out; r += ROWS / 3) /* divides what is left of a multiple of 32 */
         accumulate_block (a + r, out, b + c, in, n, sums + (gsize) r * in + c, in, ROWS / 3, first);
     }
 }
