@@ -36,9 +36,10 @@ def main():
     parser.add_argument('--version', required=True)
     parser.add_argument('--steps', type=int, default=8000)
     parser.add_argument('--rate', type=float, default=3e-3)
+    parser.add_argument('--seed', type=int, default=0, help='another one for other crops and noise, to train on')
     arguments = parser.parse_args()
 
-    torch.manual_seed(0)                # of a new head, and of noise
+    torch.manual_seed(arguments.seed)   # of a new head, and of noise
     torch.set_flush_denormal(True)
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     trained = model.load(arguments.weights)
@@ -51,7 +52,7 @@ def main():
         residual.use(net)
     head = {name: p.requires_grad_(True) for name, p in net.named_parameters() if name.split('.')[0] in HEAD}
     optimiser = torch.optim.Adam(head.values(), betas=(0.9, 0.99))
-    photos, generator = Photos(arguments.photos, CROP, device), torch.Generator(device).manual_seed(0)
+    photos, generator = Photos(arguments.photos, CROP, device), torch.Generator(device).manual_seed(arguments.seed)
     recent = []
     for step in range(arguments.steps):
         optimiser.param_groups[0]['lr'] = arguments.rate * min(
