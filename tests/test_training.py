@@ -24,6 +24,7 @@ except ImportError as missing:
 
 SCRIPTS = os.path.abspath(os.environ['GRAINWISE_MODELS'])
 sys.path.insert(0, SCRIPTS)
+import calibrate                                    # noqa: E402
 import camera                                       # noqa: E402
 import model                                        # noqa: E402
 import muon                                         # noqa: E402
@@ -167,6 +168,27 @@ class Test(unittest.TestCase):
         for c in dead:                              # neither nowhere nor everywhere, bright as the photo is
             self.assertTrue(0.1 < found[block][0][c] < 0.9)
 
+    def test_scale(self):
+        """All of a pixel's covariance is scaled by one number, after which the errors are as large as predicted."""
+        class Noise:
+            @staticmethod
+            def varied_crops(count, side, generator):
+                return torch.rand(count, 3, side // 4, side // 4, generator=generator)
+
+        def scale(net):
+            torch.manual_seed(0)
+            return calibrate.scale(net, Noise, torch.Generator().manual_seed(0), 2)
+
+        torch.manual_seed(0)
+        net = model.ScoreNet((32, 32), (1, 1, 1), noise_planes=3 + noise.GRAIN, white_head=True)
+        y, level = torch.rand(2, 3, 32, 32), torch.full((2, 3, 32, 32), 0.1)
+        with torch.no_grad():
+            before = model.covariance(net(y, level)[1], level)
+            factor = scale(net)
+            torch.testing.assert_close(model.covariance(net(y, level)[1], level), factor * before)
+            self.assertGreater(abs(factor - 1), 0.1)
+            self.assertAlmostEqual(scale(net), 1, places=4)
+
     def test_scripts(self):
         def run(script, *arguments):
             return subprocess.run([sys.executable, script, *map(str, arguments)], cwd=SCRIPTS, check=True,
@@ -201,7 +223,7 @@ class Test(unittest.TestCase):
 
             files = [folder / f'{n}.safetensors' for n in range(3)]
             run('export.py', out / 'checkpoint.pt', files[0], '--version', 1, '--training', 'of a test', '--photos', photos)
-            run('calibrate.py', files[0], photos, '--out', files[1], '--version', 2, '--steps', 2)
+            run('calibrate.py', files[0], photos, '--out', files[1], '--version', 2, '--steps', 2, '--scale', 2)
             self.assertEqual(changed(files[0], files[1]), {'w1', 'w2', 'w3'})
             run('judge.py', files[1], photos, '--out', files[2], '--version', 3, '--minutes', 0.02)
             self.assertEqual(changed(files[1], files[2]), {'l1', 'l2'})

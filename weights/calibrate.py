@@ -5,7 +5,7 @@ last bit.
 
 While everything is trained together, the head gets that share of the gradient which leaves the mean in peace, follows
 features that still change, and has to allow for all that is uncertain about cameras' noise. Here another one has the
-features to itself, and white noise of train.py and nothing else.
+features to itself, and white noise of train.py and nothing else. At last one number scales the covariance.
 
 SPDX-License-Identifier: GPL-3.0-or-later
 """
@@ -28,6 +28,24 @@ BEYOND = 4 / 3                      # levels reach this much farther than train.
 REPORT = 200                        # steps
 
 
+@torch.no_grad()
+def scale(net, photos, generator, batches):
+    """Scales the covariance where the noise is white by one number, which makes ZMS 1 (so, the likelihood of the errors
+    greatest) for noise that is the same everywhere. Half of what the head has learned from is noise that differs
+    between places or channels, which is harder. -> that number"""
+    total = 0
+    for _ in range(batches):
+        x = with_grain(photos.varied_crops(BATCH, CROP, generator), generator)
+        level = noise.levels(x, generator).mean((1, 2, 3), keepdim=True).expand_as(x)
+        total += white_losses(net, x, level)[2]
+    factor = total / batches
+    diagonal = 3 * net.shuffle ** 2                 # of the Cholesky factor, as logarithms of its square
+    net.w3.bias[:diagonal] += factor.log()
+    for p in net.w3.parameters():
+        p[diagonal:] *= factor.sqrt()
+    return factor.item()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('weights')
@@ -36,6 +54,7 @@ def main():
     parser.add_argument('--version', required=True)
     parser.add_argument('--steps', type=int, default=8000)
     parser.add_argument('--rate', type=float, default=3e-3)
+    parser.add_argument('--scale', type=int, default=1000, help='batches that the scale at last is taken from')
     parser.add_argument('--seed', type=int, default=0, help='another one for other crops and noise, to train on')
     arguments = parser.parse_args()
 
@@ -69,11 +88,14 @@ def main():
             print('step {}: loss {:.4f}, ZMS {:.3f}'.format(step + 1, *torch.stack(recent).mean(0)), flush=True)
             recent.clear()
 
+    factor = scale(net, photos, generator, arguments.scale)
+    print(f'covariance scaled by {factor:.3f}')
     tensors, metadata = tensorfile.read(arguments.weights)
     tensors |= {name: p.detach().cpu().numpy().astype('<f2') for name, p in head.items()}
     tensorfile.write(arguments.out, tensors, metadata | {
         'version': arguments.version,
-        'training': f'{metadata["training"]}; covariance head for white noise {arguments.steps} steps by calibrate.py'})
+        'training': f'{metadata["training"]}; covariance head for white noise {arguments.steps} steps by calibrate.py, '
+                    f'scaled by {factor:.3f}'})
 
 
 if __name__ == '__main__':
