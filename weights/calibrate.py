@@ -54,7 +54,7 @@ def main():
     parser.add_argument('--version', required=True)
     parser.add_argument('--steps', type=int, default=8000)
     parser.add_argument('--rate', type=float, default=3e-3)
-    parser.add_argument('--scale', type=int, default=1000, help='batches that the scale at last is taken from')
+    parser.add_argument('--scale', type=int, default=1000, help='batches that the scale is taken from; 0: not scaled')
     parser.add_argument('--seed', type=int, default=0, help='another one for other crops and noise, to train on')
     arguments = parser.parse_args()
 
@@ -88,14 +88,14 @@ def main():
             print('step {}: loss {:.4f}, ZMS {:.3f}'.format(step + 1, *torch.stack(recent).mean(0)), flush=True)
             recent.clear()
 
-    factor = scale(net, photos, generator, arguments.scale)
-    print(f'covariance scaled by {factor:.3f}')
+    done = f'covariance head for white noise {arguments.steps} steps by calibrate.py'
+    if arguments.scale:
+        done += f', scaled by {scale(net, photos, generator, arguments.scale):.3f}'
+    print(done)
     tensors, metadata = tensorfile.read(arguments.weights)
     tensors |= {name: p.detach().cpu().numpy().astype('<f2') for name, p in head.items()}
     tensorfile.write(arguments.out, tensors, metadata | {
-        'version': arguments.version,
-        'training': f'{metadata["training"]}; covariance head for white noise {arguments.steps} steps by calibrate.py, '
-                    f'scaled by {factor:.3f}'})
+        'version': arguments.version, 'training': f'{metadata["training"]}; {done}'})
 
 
 if __name__ == '__main__':
